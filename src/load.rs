@@ -1,0 +1,140 @@
+//! YAML text to a value of any type; an error says which file, line, column, and why.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+pub use serde_yaml::Spanned;
+
+/// Why a file could not be read as what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file could not be read at all.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The text is no YAML, or not of the form that is asked for.
+    #[error("{origin}:{line}:{column}: {reason}")]
+    Parse {
+        /// The file, or what stands for it.
+        origin: String,
+        /// Line, from 1.
+        line: u64,
+        /// Column, from 1.
+        column: u64,
+        /// The rule, and what was given.
+        reason: String,
+    },
+}
+
+/// A place in a text that was read: what a later rule needs to name the line it rejects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Line, from 1; 0 where there is no text.
+    pub line: u64,
+    /// Column, from 1.
+    pub column: u64,
+}
+
+impl Place {
+    /// Where `value` stands.
+    #[must_use]
+    pub fn of<T>(value: &Spanned<T>) -> Self {
+        Self { line: value.referenced.line(), column: value.referenced.column() }
+    }
+
+    /// The error of a rule that a value at this place of `origin` breaks.
+    #[must_use]
+    pub fn reject(self, origin: &str, reason: impl std::fmt::Display) -> LoadError {
+        LoadError::Parse { origin: origin.to_owned(), line: self.line, column: self.column, reason: reason.to_string() }
+    }
+}
+
+/// Reads the YAML file at `path` as a `T`.
+///
+/// # Errors
+/// [`LoadError`] where it cannot be read, is no YAML, or is no `T`.
+pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, LoadError> {
+    parse(&text(path)?, &path.display().to_string())
+}
+
+/// The text of the file at `path`.
+///
+/// # Errors
+/// [`LoadError::Read`] where it cannot be read or is not UTF-8.
+pub fn text(path: &Path) -> Result<String, LoadError> {
+    std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+}
+
+/// Reads `text` as a `T`; `origin` is its name in errors.
+///
+/// # Errors
+/// [`LoadError::Parse`] with the place of what is wrong.
+pub fn parse<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, LoadError> {
+    serde_yaml::from_str(text).map_err(|error| {
+        let place = error.location();
+        let error = error.without_snippet();
+        // The message ends in its own " at line L, column C"; the place stands in front of it here.
+        let mut reason = error.to_string();
+        if let Some(end) = reason.rfind(" at line ") {
+            reason.truncate(end);
+        }
+        LoadError::Parse {
+            origin: origin.to_owned(),
+            line: place.map_or(1, |p| p.line()),
+            column: place.map_or(1, |p| p.column()),
+            reason,
+        }
+    })
+}
+
+/// Writes `value` as YAML text.
+///
+/// # Panics
+/// Never for the plain records of this crate: they hold only maps with string keys, lists and scalars.
+#[must_use]
+pub fn to_yaml<T: serde::Serialize>(value: &T) -> String {
+    serde_yaml::to_string(value).expect("plain records always serialize")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+    struct Item {
+        #[expect(dead_code, reason = "only its reading is tested")]
+        width: u32,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Doc {
+        #[expect(dead_code, reason = "only its reading is tested")]
+        items: Vec<Item>,
+    }
+
+    fn message(text: &str) -> String {
+        parse::<Doc>(text, "job.yaml").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn errors_name_file_line_and_column() {
+        for text in [
+            "items:\n  - width: 3\n  - wdth: 4\n",
+            "items:\n  - width: 3\n  - width: x\n",
+            "items:\n  - width: 3\n  - width: -1\n",
+            "items:\n  - width: 3\n  - {}\n",
+            "items:\n  - width: 3\n  - width: 4\n    width: 5\n",
+            "items: [\n",
+            "",
+        ] {
+            println!("{}", message(text));
+        }
+    }
+}
