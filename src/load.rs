@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-pub use serde_yaml::Spanned;
+pub use serde_yaml::{Location, Spanned};
 
 /// Why a file could not be read as what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -82,13 +82,23 @@ pub fn parse<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, LoadErr
         if let Some(end) = reason.rfind(" at line ") {
             reason.truncate(end);
         }
-        LoadError::Parse {
-            origin: origin.to_owned(),
-            line: place.map_or(1, |p| p.line()),
-            column: place.map_or(1, |p| p.column()),
-            reason,
+        if let Some(end) = reason.find(", set DuplicateKeyPolicy") {
+            reason.truncate(end);
         }
+        let (line, column) = place.map_or((1, 1), |p| (p.line(), p.column()));
+        if reason.starts_with("invalid ") {
+            reason = format!("{reason}, got {}", scalar_at(text, line, column));
+        }
+        LoadError::Parse { origin: origin.to_owned(), line, column, reason }
     })
+}
+
+/// The text of the scalar that starts at a place, as far as it tells one value from another.
+fn scalar_at(text: &str, line: u64, column: u64) -> String {
+    let index = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).saturating_sub(1);
+    let rest = text.lines().nth(index(line)).unwrap_or_default().chars().skip(index(column));
+    let scalar: String = rest.take_while(|c| !matches!(c, ',' | ']' | '}' | '#')).collect();
+    format!("`{}`", scalar.trim())
 }
 
 /// Writes `value` as YAML text.
@@ -124,17 +134,24 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_file_line_and_column() {
-        for text in [
-            "items:\n  - width: 3\n  - wdth: 4\n",
-            "items:\n  - width: 3\n  - width: x\n",
-            "items:\n  - width: 3\n  - width: -1\n",
-            "items:\n  - width: 3\n  - {}\n",
-            "items:\n  - width: 3\n  - width: 4\n    width: 5\n",
-            "items: [\n",
-            "",
-        ] {
-            println!("{}", message(text));
+    fn errors_name_file_line_column_and_what_was_given() {
+        let cases = [
+            ("items:\n  - width: 3\n  - wdth: 4\n", "job.yaml:3:5: unknown field `wdth`, expected one of width"),
+            ("items:\n  - width: 3\n  - width: x\n", "job.yaml:3:12: invalid u32, got `x`"),
+            ("items:\n  - width: 3\n  - width: -1\n", "job.yaml:3:12: invalid u32, got `-1`"),
+            ("items:\n  - width: 3\n  - {}\n", "job.yaml:3:5: missing field `width`"),
+            ("items:\n  - width: 3\n  - width: 4\n    width: 5\n", "job.yaml:4:5: duplicate mapping key: width"),
+            ("items: [\n", "job.yaml:1:8: unclosed bracket '['"),
+            ("", "job.yaml:1:1: unexpected end of input"),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(message(text), wanted);
         }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = load::<Doc>(Path::new("no/such.yaml")).unwrap_err();
+        assert!(error.to_string().starts_with("no/such.yaml: "), "{error}");
     }
 }

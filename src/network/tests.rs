@@ -1,0 +1,155 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Network, String> {
+    Network::parse(text, "net.yaml").map_err(|error| error.to_string())
+}
+
+/// A header with nodes behind it.
+fn nodes(nodes: &str) -> String {
+    format!("version: 1\nname: n\ninput: [3, 32, 32]\nnodes:\n{nodes}")
+}
+
+fn message(text: &str) -> String {
+    parse(&nodes(text)).unwrap_err()
+}
+
+const EVERY_OPERATOR: &str = "
+  - { name: stem, op: { conv2d: { out-channels: 8, kernel: 3, bias: true } } }
+  - { name: bn, op: batch-norm }
+  - { name: act, op: relu }
+  - { name: dw, op: { conv2d: { out-channels: 8, kernel: [3, 5], groups: 8, dilation: 2, stride: [2, 1] } } }
+  - { name: a6, op: relu6 }
+  - { name: leaky, op: { leaky-relu: { slope: 0.1 } } }
+  - { name: silu, op: silu }
+  - { name: swish, op: hard-swish }
+  - { name: pool, op: { max-pool: { kernel: 3, stride: 2, padding: 1 } } }
+  - { name: mean, op: { average-pool: { kernel: 2, stride: 1, padding: 1 } }, inputs: [silu] }
+  - { name: squeeze, op: global-average-pool, inputs: [pool] }
+  - { name: gate, op: sigmoid }
+  - { name: hard, op: hard-sigmoid }
+  - { name: scaled, op: multiply, inputs: [pool, hard] }
+  - { name: same, op: identity }
+  - { name: none, op: { zero: { channels: 8 } }, inputs: [pool] }
+  - { name: sum, op: add, inputs: [same, none, pool] }
+  - { name: fit, op: { fit-channels: { channels: 12 } }, inputs: [sum] }
+  - { name: both, op: concat, inputs: [fit, sum] }
+  - { name: flat, op: flatten }
+  - { name: meanflat, op: flatten, inputs: [mean] }
+  - { name: joined, op: concat, inputs: [flat, meanflat] }
+  - { name: fc, op: { linear: { out-features: 10 } } }
+  - { name: prob, op: softmax }
+";
+
+#[test]
+fn every_operator_survives_the_file() {
+    let network = parse(&nodes(EVERY_OPERATOR)).unwrap();
+    let shape = |name: &str| network.nodes().find(|(_, n)| n.name == name).unwrap().1.shape.to_string();
+    // 32 rows: window 2*(3-1)+1 = 5, padding 2, stride 2: floor((32+4-5)/2)+1 = 16. Columns: same at stride 1.
+    assert_eq!(shape("dw"), "[8, 16, 32]");
+    assert_eq!(shape("pool"), "[8, 8, 16]");
+    assert_eq!(shape("mean"), "[8, 17, 33]");
+    assert_eq!(shape("scaled"), "[8, 8, 16]");
+    assert_eq!(shape("both"), "[20, 8, 16]");
+    assert_eq!(shape("prob"), "[10]");
+    assert_eq!(Network::parse(&network.to_yaml(), "again").unwrap(), network);
+}
+
+#[test]
+fn macs_and_parameters_of_a_small_network_are_those_worked_by_hand() {
+    let network = parse(&nodes(
+        "  - { name: c, op: { conv2d: { out-channels: 4, kernel: 3, stride: 2 } } }
+  - { name: b, op: batch-norm }
+  - { name: g, op: global-average-pool }
+  - { name: f, op: flatten }
+  - { name: l, op: { linear: { out-features: 10 } } }
+",
+    ))
+    .unwrap();
+    // conv: 4 * 16 * 16 outputs * 27 = 27,648; linear: 40.
+    assert_eq!(network.macs(), Macs(27_648 + 40));
+    // conv 4 * 27, batch norm 2 * 4, linear 4 * 10 + 10.
+    assert_eq!(network.params(), 108 + 8 + 50);
+}
+
+#[test]
+fn nodes_may_stand_in_any_order() {
+    let network = parse(&nodes(
+        "  - { name: b, op: relu, inputs: [a] }
+  - { name: a, op: { conv2d: { out-channels: 4, kernel: 1 } }, inputs: [input] }
+",
+    ));
+    // The output is the last of the list, and `b` is not on a way to it.
+    assert!(network.unwrap_err().contains("net.yaml:5:13: node `b` is not on a way to the output `a`"));
+}
+
+#[test]
+fn add_of_unequal_shapes_names_the_node() {
+    let text = "  - { name: a, op: { conv2d: { out-channels: 4, kernel: 1 } } }
+  - { name: s, op: add, inputs: [a, input] }
+";
+    assert_eq!(message(text), "net.yaml:6:13: node `s`: add needs equal shapes, got [4, 32, 32] and [3, 32, 32]");
+}
+
+#[test]
+fn a_cycle_is_named_with_its_nodes() {
+    let text = "  - { name: a, op: relu }
+  - { name: b, op: add, inputs: [a, d] }
+  - { name: c, op: relu }
+  - { name: d, op: relu }
+";
+    assert_eq!(message(text), "net.yaml:6:13: a network has no cycle, but these nodes form one: b, c, d");
+}
+
+#[test]
+fn an_unknown_input_is_named_with_its_line() {
+    let text = "  - { name: a, op: relu }\n  - { name: b, op: add, inputs: [a, nowhere] }\n";
+    assert_eq!(message(text), "net.yaml:6:37: node `b`: its input `nowhere` does not exist");
+}
+
+#[test]
+fn bad_networks_get_one_clear_message() {
+    let cases = [
+        ("  []\n", "a network needs at least one node"),
+        ("  - { name: a, op: relux }\n", "net.yaml:5:20: unknown variant `relux`"),
+        ("  - { name: A, op: relu }\n", "node `A`: a name is made of parts [a-z][a-z0-9_]* joined by `/`"),
+        ("  - { name: a, op: relu }\n  - { name: a, op: relu }\n", "net.yaml:6:13: node `a`: the name is taken"),
+        ("  - { name: a, op: linear }\n", "net.yaml:5:27: expected mapping start"),
+        ("  - { name: a, op: { linear: { out-features: 3 } } }\n", "linear needs a vector [features], got [3, 32, 32]"),
+        ("  - { name: a, op: { conv2d: { out-channels: 3, kernel: 0 } } }\n", "conv2d needs a kernel of at least 1"),
+        (
+            "  - { name: a, op: { conv2d: { out-channels: 4, kernel: 3, groups: 2 } } }\n",
+            "conv2d: groups = 2 must divide 3 input and 4 output channels",
+        ),
+        (
+            "  - { name: a, op: { conv2d: { out-channels: 4, kernel: 40, padding: 0 } } }\n",
+            "a window of [40, 40] does not fit an input of [3, 32, 32] with padding [0, 0]",
+        ),
+        ("  - { name: a, op: { conv2d: { out-channels: 0, kernel: 3 } } }\n", "each at least 1, got [0, 32, 32]"),
+        ("  - { name: a, op: { max-pool: { kernel: 2, padding: 2 } } }\n", "must be less than the kernel"),
+        (
+            "  - { name: a, op: { conv2d: { out-channels: 9223372036854775807, kernel: 3 } } }\n",
+            "holds more values than a 64-bit number counts",
+        ),
+        ("  - { name: a, op: add }\n", "add takes two inputs or more, got 1"),
+        ("  - { name: a, op: relu, inputs: [] }\n", "relu takes one input, got 0"),
+        ("  - { name: a, op: { conv2d: { out-channels: 4, kernel: [1, 2, 3] } } }\n", "[height, width]"),
+        ("  - { name: a, op: { conv2d: { out-channels: 4, kernel: -3 } } }\n", "net.yaml:5:"),
+    ];
+    for (text, wanted) in cases {
+        let message = message(text);
+        assert!(message.contains(wanted), "{message}\nshould say: {wanted}");
+        assert!(message.starts_with("net.yaml:"), "{message}");
+    }
+}
+
+#[test]
+fn an_output_that_does_not_exist_is_named() {
+    let text = format!("{}output: z\n", nodes("  - { name: a, op: relu }\n"));
+    assert_eq!(parse(&text).unwrap_err(), "net.yaml:6:9: output: there is no node `z`");
+}
+
+#[test]
+fn another_version_is_refused() {
+    let text = "version: 2\nname: n\ninput: [3]\nnodes:\n  - { name: a, op: relu }\n";
+    assert_eq!(parse(text).unwrap_err(), "net.yaml:1:10: version must be 1, got 2");
+}
