@@ -1,1 +1,176 @@
-//! (in the making)
+//! Search spaces: joins and edges, candidate operators for each edge, widths for each join.
+//!
+//! Every space, of cells or of a chain, is one graph: **joins** (the image, and every place where edges are summed)
+//! with one width each, and **edges** between them with one operator each. What is not searched is a choice with one
+//! option. A choice may be shared: by the edges of all cells, or by the joins of a stage.
+
+mod candidate;
+mod count;
+mod derive;
+pub mod file;
+mod strings;
+
+pub use candidate::{Candidate, End, Inner, InvertedBottleneck, MaskPoint, Order, Site, Wired};
+pub use count::{Extremes, Extent};
+pub use derive::{Architecture, ArchitectureFile, DeriveError};
+pub use strings::{Encoding, StringError};
+
+use crate::network::Shape;
+
+/// Place of a width choice in [`Space::widths`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WidthId(pub usize);
+
+/// Place of an operator choice in [`Space::operators`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OperatorId(pub usize);
+
+/// Place of a join in [`Space::joins`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JoinId(pub usize);
+
+/// Numbers of channels that a join may have, narrowest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WidthChoice {
+    /// Name in architecture files.
+    pub name: String,
+    /// Channels, strictly increasing, at least one option.
+    pub options: Vec<u64>,
+}
+
+/// Operators that an edge may be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperatorChoice {
+    /// Name in architecture files.
+    pub name: String,
+    /// At least one; labels are distinct.
+    pub candidates: Vec<Candidate>,
+}
+
+impl OperatorChoice {
+    /// Place of the candidate that cuts the edge.
+    #[must_use]
+    pub fn zero(&self) -> Option<usize> {
+        self.candidates.iter().position(|candidate| *candidate == Candidate::Zero)
+    }
+}
+
+/// A place where edges are summed; the first is the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Join {
+    /// Name; nodes of the derived network stand below it.
+    pub name: String,
+    /// Its width.
+    pub width: WidthId,
+    /// Height and width of its map.
+    pub side: u64,
+}
+
+/// A way from a join to a later one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// Prefix of its nodes in the derived network.
+    pub name: String,
+    /// Where it starts.
+    pub from: JoinId,
+    /// Where it ends: later than `from`.
+    pub to: JoinId,
+    /// What it may be.
+    pub operator: OperatorId,
+    /// Ratio of the maps of both ends.
+    pub stride: u64,
+}
+
+/// What turns the last join into class scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Classifier {
+    /// The map as a vector, then a linear layer.
+    Flatten,
+    /// The mean of each channel, then a linear layer.
+    GlobalPool,
+}
+
+/// A search space.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Space {
+    /// Name of the space.
+    pub name: String,
+    /// Shape of the image.
+    pub input: Shape,
+    /// Number of classes.
+    pub classes: u64,
+    /// Width choices; those of one option are fixed.
+    pub widths: Vec<WidthChoice>,
+    /// Operator choices; those of one candidate are fixed.
+    pub operators: Vec<OperatorChoice>,
+    /// Joins in topological order, the image first, the classifier's input last.
+    pub joins: Vec<Join>,
+    /// Edges, grouped by target in the order of the joins.
+    pub edges: Vec<Edge>,
+    /// What follows the last join.
+    pub classifier: Classifier,
+    /// How benchmarks write its architectures.
+    pub encoding: Option<Encoding>,
+}
+
+impl Space {
+    /// The join `id`.
+    #[must_use]
+    pub fn join(&self, id: JoinId) -> &Join {
+        &self.joins[id.0]
+    }
+
+    /// Options of the width of join `id`.
+    #[must_use]
+    pub fn options(&self, id: JoinId) -> &[u64] {
+        &self.widths[self.join(id).width.0].options
+    }
+
+    /// Candidates of `edge`.
+    #[must_use]
+    pub fn candidates(&self, edge: &Edge) -> &[Candidate] {
+        &self.operators[edge.operator.0].candidates
+    }
+
+    /// The last join.
+    #[must_use]
+    pub fn last(&self) -> JoinId {
+        JoinId(self.joins.len() - 1)
+    }
+
+    /// The site of `edge` where its ends have these widths.
+    #[must_use]
+    pub fn site(&self, edge: &Edge, in_width: u64, out_width: u64) -> Site {
+        Site { in_width, out_width, stride: edge.stride, tied: self.tied(edge) }
+    }
+
+    /// Whether both ends have one width by construction: one choice, or two fixed ones that are equal.
+    #[must_use]
+    pub fn tied(&self, edge: &Edge) -> bool {
+        let fixed = |id| match self.options(id) {
+            [only] => Some(*only),
+            _ => None,
+        };
+        self.join(edge.from).width == self.join(edge.to).width
+            || fixed(edge.from).is_some_and(|width| fixed(edge.to) == Some(width))
+    }
+
+    /// Which edges are on a way from the image to the last join, where `cut` says which are not there.
+    #[must_use]
+    pub fn live(&self, cut: impl Fn(&Edge) -> bool) -> Vec<bool> {
+        let mut sourced = vec![false; self.joins.len()];
+        sourced[0] = true;
+        for edge in &self.edges {
+            sourced[edge.to.0] |= sourced[edge.from.0] && !cut(edge);
+        }
+        let mut reaching = vec![false; self.joins.len()];
+        reaching[self.last().0] = true;
+        for edge in self.edges.iter().rev() {
+            reaching[edge.from.0] |= reaching[edge.to.0] && !cut(edge);
+        }
+        self.edges.iter().map(|edge| sourced[edge.from.0] && reaching[edge.to.0] && !cut(edge)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

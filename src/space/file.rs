@@ -1,0 +1,1030 @@
+//! The YAML form of a search space: one grammar for cells and chains.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{
+    Candidate, Classifier, Edge, Encoding, InvertedBottleneck, Join, JoinId, OperatorChoice, OperatorId, Order, Space,
+    WidthChoice, WidthId,
+};
+use crate::load::{LoadError, Place, Spanned};
+use crate::network::{PoolKind, Shape};
+
+/// A search space as it is written.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SpaceFile {
+    /// Layers before the searched part.
+    #[serde(default)]
+    #[schemars(with = "Vec<LayerFile>")]
+    stem: Vec<Spanned<LayerFile>>,
+    /// The searched part.
+    body: BodyFile,
+    /// Layers between the searched part and the classifier.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<LayerFile>")]
+    head: Vec<Spanned<LayerFile>>,
+    /// What turns the last map into class scores.
+    classifier: ClassifierFile,
+    /// How a benchmark writes the architectures of this space.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strings: Option<EncodingFile>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum ClassifierFile {
+    /// The map as a vector, then a linear layer.
+    Flatten,
+    /// The mean of each channel, then a linear layer.
+    GlobalPool,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+enum EncodingFile {
+    /// One digit a layer: the place of its candidate.
+    #[serde(rename = "digits")]
+    Digits,
+    /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+    #[serde(rename = "nas-bench-201")]
+    NasBench201,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum BodyFile {
+    /// Cells: small graphs with an operator for each edge.
+    Cells(CellsFile),
+    /// A chain: one block after the other.
+    Chain(ChainFile),
+}
+
+/// A fixed layer.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum LayerFile {
+    /// Convolution, batch norm, ReLU (in the given order).
+    Conv(ConvLayerFile),
+    /// Maximum over windows.
+    MaxPool(PoolLayerFile),
+    /// Mean over windows.
+    AveragePool(PoolLayerFile),
+    /// One inverted bottleneck.
+    InvertedBottleneck(BottleneckLayerFile),
+    /// Batch norm and ReLU.
+    NormRelu,
+    /// NAS-Bench-201's residual reduction to half the map.
+    Reduction(ReductionFile),
+    /// In a stack only: cells.
+    Cells(StackedCellsFile),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ConvLayerFile {
+    kernel: u64,
+    width: WidthFile,
+    #[serde(default = "one")]
+    stride: u64,
+    #[serde(default)]
+    order: OrderFile,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct BottleneckLayerFile {
+    kernel: u64,
+    expansion: u64,
+    width: WidthFile,
+    #[serde(default = "one")]
+    stride: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct PoolLayerFile {
+    kernel: u64,
+    /// The kernel where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stride: Option<u64>,
+    #[serde(default)]
+    padding: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ReductionFile {
+    width: WidthFile,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StackedCellsFile {
+    /// How many, one after the other.
+    #[serde(default = "one")]
+    count: u64,
+    /// Width of their joins; the body's where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    width: Option<WidthFile>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum OrderFile {
+    #[default]
+    ConvNormRelu,
+    ReluConvNorm,
+    ConvNorm,
+}
+
+impl From<OrderFile> for Order {
+    fn from(file: OrderFile) -> Self {
+        match file {
+            OrderFile::ConvNormRelu => Self::ConvNormRelu,
+            OrderFile::ReluConvNorm => Self::ReluConvNorm,
+            OrderFile::ConvNorm => Self::ConvNorm,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct CellsFile {
+    /// Names of the cell's inputs: one is the element before the cell, two are the two before it.
+    #[schemars(with = "Vec<String>")]
+    inputs: Spanned<Vec<String>>,
+    /// Convolution that each input passes first, strided where the two inputs differ in resolution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preprocess: Option<PreprocessFile>,
+    /// The joins, each after those that it reads.
+    #[schemars(with = "Vec<CellNodeFile>")]
+    nodes: Spanned<Vec<CellNodeFile>>,
+    /// The join that is the cell's output; the last where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    output: Option<Spanned<String>>,
+    /// What every edge may be.
+    #[schemars(with = "Vec<CandidateFile>")]
+    candidates: Spanned<Vec<Spanned<CandidateFile>>>,
+    /// Whether all cells have the same operators, or each its own.
+    #[serde(default)]
+    choices: Sharing,
+    /// Width of the joins of cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    width: Option<WidthFile>,
+    /// Cells and the fixed layers between them.
+    #[schemars(with = "Vec<LayerFile>")]
+    stack: Spanned<Vec<Spanned<LayerFile>>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Sharing {
+    /// One set of operator choices for all cells.
+    #[default]
+    Shared,
+    /// One for each cell.
+    Own,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct PreprocessFile {
+    kernel: u64,
+    #[serde(default)]
+    order: OrderFile,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct CellNodeFile {
+    #[schemars(with = "String")]
+    name: Spanned<String>,
+    #[schemars(with = "Vec<String>")]
+    from: Spanned<Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ChainFile {
+    /// What every layer may be, where its stage does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<CandidateFile>>")]
+    candidates: Option<Spanned<Vec<Spanned<CandidateFile>>>>,
+    #[schemars(with = "Vec<StageFile>")]
+    stages: Spanned<Vec<Spanned<StageFile>>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct StageFile {
+    #[serde(default = "one")]
+    layers: u64,
+    /// Of the first layer.
+    #[serde(default = "one")]
+    stride: u64,
+    width: WidthFile,
+    /// Whether all layers of the stage have one width, or each its own.
+    #[serde(default)]
+    width_per: WidthPer,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<CandidateFile>>")]
+    candidates: Option<Spanned<Vec<Spanned<CandidateFile>>>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum WidthPer {
+    #[default]
+    Stage,
+    Layer,
+}
+
+/// A candidate, or several where a value is a list: each combination is one.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum CandidateFile {
+    Conv(ConvFile),
+    Separable(SeparableFile),
+    InvertedBottleneck(BottleneckFile),
+    MaxPool(PoolFile),
+    AveragePool(PoolFile),
+    Identity,
+    Zero,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ConvFile {
+    kernel: Many<u64>,
+    #[serde(default = "Many::one")]
+    dilation: Many<u64>,
+    #[serde(default)]
+    order: OrderFile,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct SeparableFile {
+    kernel: Many<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct BottleneckFile {
+    kernel: Many<u64>,
+    expansion: Many<u64>,
+    /// Squeezed channels as a share of the layer's input channels; 0 for none.
+    #[serde(default = "Many::nought")]
+    squeeze_excitation: Many<f64>,
+    #[serde(default = "Many::one")]
+    depth: Many<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct PoolFile {
+    kernel: Many<u64>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// One value, or a list of them.
+#[derive(Debug, Clone, PartialEq)]
+struct Many<T>(Vec<T>);
+
+impl Many<u64> {
+    fn one() -> Self {
+        Self(vec![1])
+    }
+}
+
+impl Many<f64> {
+    fn nought() -> Self {
+        Self(vec![0.0])
+    }
+}
+
+impl<T: Serialize> Serialize for Many<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [only] => only.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+struct ManyVisitor<T>(std::marker::PhantomData<T>);
+
+impl<'de> Deserialize<'de> for Many<u64> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ManyVisitor(std::marker::PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Many<f64> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ManyVisitor(std::marker::PhantomData))
+    }
+}
+
+fn sequence<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(mut items: A) -> Result<Many<T>, A::Error> {
+    let mut values = Vec::new();
+    while let Some(value) = items.next_element()? {
+        values.push(value);
+    }
+    if values.is_empty() {
+        return Err(serde::de::Error::invalid_length(0, &"at least one value"));
+    }
+    Ok(Many(values))
+}
+
+impl<'de> Visitor<'de> for ManyVisitor<u64> {
+    type Value = Many<u64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number, or a list of them")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Many(vec![value]))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {
+        let value = u64::try_from(value).map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(value), &self))?;
+        Ok(Many(vec![value]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+        sequence(items)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shares written as whole numbers are 0 or 1")]
+impl<'de> Visitor<'de> for ManyVisitor<f64> {
+    type Value = Many<f64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, or a list of them")
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Many(vec![value]))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Many(vec![value as f64]))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Many(vec![value as f64]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+        sequence(items)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Many<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("OneOrMore_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let item = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [item, { "type": "array", "items": item, "minItems": 1 }] })
+    }
+}
+
+/// Channels: one number, or a range with a step that a search chooses from.
+#[derive(Debug, Clone)]
+struct WidthFile(Spanned<WidthValue>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WidthValue {
+    Fixed(u64),
+    Range(WidthRange),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WidthRange {
+    min: u64,
+    max: u64,
+    step: u64,
+}
+
+impl Serialize for WidthFile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.value {
+            WidthValue::Fixed(width) => width.serialize(serializer),
+            WidthValue::Range(range) => range.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for WidthFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Spanned::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for WidthValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WidthVisitor)
+    }
+}
+
+struct WidthVisitor;
+
+impl<'de> Visitor<'de> for WidthVisitor {
+    type Value = WidthValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of channels, or { min, max, step }")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<WidthValue, E> {
+        Ok(WidthValue::Fixed(value))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<WidthValue, E> {
+        let value = u64::try_from(value).map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(value), &self))?;
+        Ok(WidthValue::Fixed(value))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WidthValue, A::Error> {
+        WidthRange::deserialize(MapAccessDeserializer::new(map)).map(WidthValue::Range)
+    }
+}
+
+impl JsonSchema for WidthFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Width".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let range = generator.subschema_for::<WidthRange>();
+        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 1 }, range] })
+    }
+}
+
+/// What a space is read with besides its own text.
+#[derive(Debug, Clone)]
+pub struct Setting<'a> {
+    /// Name of the space.
+    pub name: &'a str,
+    /// Name of the text in errors.
+    pub origin: &'a str,
+    /// Shape of an image, `[channels, height, width]`, a square map.
+    pub input: Shape,
+    /// Number of classes.
+    pub classes: u64,
+}
+
+impl SpaceFile {
+    /// The space that is meant.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with its line.
+    pub fn into_space(self, setting: &Setting<'_>) -> Result<Space, LoadError> {
+        let mut builder = Builder::new(setting)?;
+        builder.layers(&self.stem)?;
+        match &self.body {
+            BodyFile::Cells(cells) => builder.cells(cells)?,
+            BodyFile::Chain(chain) => builder.chain(chain)?,
+        }
+        builder.layers(&self.head)?;
+        let mut space = builder.space;
+        space.classifier = match self.classifier {
+            ClassifierFile::Flatten => Classifier::Flatten,
+            ClassifierFile::GlobalPool => Classifier::GlobalPool,
+        };
+        space.encoding = self.strings.map(|encoding| match encoding {
+            EncodingFile::Digits => Encoding::Digits,
+            EncodingFile::NasBench201 => Encoding::NasBench201,
+        });
+        Ok(space)
+    }
+}
+
+/// Largest number of channels, options, layers and cells that a file may ask for: far beyond use, far below overflow.
+const MOST_CHANNELS: u64 = 65_536;
+const MOST_OPTIONS: u64 = 4_096;
+const MOST_LAYERS: u64 = 1_000;
+const MOST_CANDIDATES: usize = 1_000;
+
+struct Builder<'a> {
+    setting: &'a Setting<'a>,
+    space: Space,
+    fixed: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn new(setting: &'a Setting<'a>) -> Result<Self, LoadError> {
+        let [channels, height, width] = setting.input.as_map().unwrap_or([0; 3]);
+        if height == 0 || height != width {
+            let reason = format!("a space needs square images, got {}", setting.input);
+            return Err(Place { line: 1, column: 1 }.reject(setting.origin, reason));
+        }
+        let space = Space {
+            name: setting.name.to_owned(),
+            input: setting.input.clone(),
+            classes: setting.classes,
+            widths: vec![WidthChoice { name: "image".to_owned(), options: vec![channels] }],
+            operators: Vec::new(),
+            joins: vec![Join { name: "image".to_owned(), width: WidthId(0), side: height }],
+            edges: Vec::new(),
+            classifier: Classifier::GlobalPool,
+            encoding: None,
+        };
+        Ok(Self { setting, space, fixed: 0 })
+    }
+
+    fn reject<T>(&self, value: &Spanned<T>, reason: impl fmt::Display) -> LoadError {
+        Place::of(value).reject(self.setting.origin, reason)
+    }
+
+    fn width(&mut self, name: &str, file: &WidthFile) -> Result<WidthId, LoadError> {
+        let options = match file.0.value {
+            WidthValue::Fixed(width) => vec![width],
+            WidthValue::Range(WidthRange { min, max, step }) => {
+                if step == 0 || min > max {
+                    let reason = format!("width: the range {min} to {max} step {step} is empty");
+                    return Err(self.reject(&file.0, reason));
+                }
+                if (max - min) / step >= MOST_OPTIONS {
+                    let reason = format!("width: at most {MOST_OPTIONS} options, got {}", (max - min) / step + 1);
+                    return Err(self.reject(&file.0, reason));
+                }
+                (0..=(max - min) / step).map(|place| min + place * step).collect()
+            }
+        };
+        if options[0] == 0 || options[options.len() - 1] > MOST_CHANNELS {
+            let reason = format!("width: channels lie in 1..={MOST_CHANNELS}, got {}", options[options.len() - 1]);
+            return Err(self.reject(&file.0, reason));
+        }
+        self.space.widths.push(WidthChoice { name: name.to_owned(), options });
+        Ok(WidthId(self.space.widths.len() - 1))
+    }
+
+    fn operator(&mut self, name: &str, candidates: Vec<Candidate>) -> OperatorId {
+        self.space.operators.push(OperatorChoice { name: name.to_owned(), candidates });
+        OperatorId(self.space.operators.len() - 1)
+    }
+
+    fn join(&mut self, name: &str, width: WidthId, side: u64) -> JoinId {
+        self.space.joins.push(Join { name: name.to_owned(), width, side });
+        JoinId(self.space.joins.len() - 1)
+    }
+
+    fn layers(&mut self, layers: &[Spanned<LayerFile>]) -> Result<(), LoadError> {
+        layers.iter().try_for_each(|layer| self.layer(layer))
+    }
+
+    /// Adds a fixed layer behind the last join.
+    fn layer(&mut self, layer: &Spanned<LayerFile>) -> Result<(), LoadError> {
+        let from = self.space.last();
+        let side = self.space.join(from).side;
+        let name = format!("layer{}", self.fixed);
+        self.fixed += 1;
+        let (candidate, width, stride, target) = match &layer.value {
+            LayerFile::Conv(conv) => {
+                self.odd(layer, conv.kernel)?;
+                let candidate = Candidate::Conv { kernel: conv.kernel, dilation: 1, order: conv.order.into() };
+                (candidate, Some(&conv.width), conv.stride, self.strided(layer, side, conv.stride)?)
+            }
+            LayerFile::InvertedBottleneck(block) => {
+                self.odd(layer, block.kernel)?;
+                let candidate = Candidate::InvertedBottleneck(InvertedBottleneck {
+                    kernel: block.kernel,
+                    expansion: self.positive(layer, "expansion", block.expansion)?,
+                    squeeze_excitation: 0.0,
+                    depth: 1,
+                });
+                (candidate, Some(&block.width), block.stride, self.strided(layer, side, block.stride)?)
+            }
+            LayerFile::MaxPool(pool) => self.pool(layer, PoolKind::Max, pool)?,
+            LayerFile::AveragePool(pool) => self.pool(layer, PoolKind::Average, pool)?,
+            LayerFile::NormRelu => (Candidate::NormRelu, None, 1, side),
+            LayerFile::Reduction(reduction) => {
+                (Candidate::Reduction, Some(&reduction.width), 2, self.strided(layer, side, 2)?)
+            }
+            LayerFile::Cells(_) => {
+                return Err(self.reject(layer, "cells stand in the stack of a body of cells, nowhere else"));
+            }
+        };
+        let width = match width {
+            Some(width) => self.width(&name, width)?,
+            None => self.space.join(from).width,
+        };
+        let operator = self.operator(&name, vec![candidate]);
+        let to = self.join(&name, width, target);
+        self.space.edges.push(Edge { name, from, to, operator, stride });
+        Ok(())
+    }
+
+    fn pool<'b>(
+        &self,
+        layer: &Spanned<LayerFile>,
+        kind: PoolKind,
+        pool: &'b PoolLayerFile,
+    ) -> Result<(Candidate, Option<&'b WidthFile>, u64, u64), LoadError> {
+        let stride = pool.stride.unwrap_or(pool.kernel);
+        let side = self.space.join(self.space.last()).side;
+        let padded = side + 2 * pool.padding.min(MOST_CHANNELS);
+        if stride == 0 || pool.kernel == 0 || pool.padding >= pool.kernel || padded < pool.kernel {
+            let reason = format!(
+                "pool: kernel {} with stride {stride} and padding {} does not fit a map of side {side}",
+                pool.kernel, pool.padding
+            );
+            return Err(self.reject(layer, reason));
+        }
+        let target = (padded - pool.kernel) / stride + 1;
+        Ok((Candidate::Pool { kind, kernel: pool.kernel, padding: pool.padding }, None, stride, target))
+    }
+
+    /// Side of a map behind a "same" padded window with this stride.
+    fn strided<T>(&self, place: &Spanned<T>, side: u64, stride: u64) -> Result<u64, LoadError> {
+        if stride == 0 || stride > side {
+            return Err(self.reject(place, format!("stride must lie in 1..={side} on a map of side {side}, got {stride}")));
+        }
+        Ok((side - 1) / stride + 1)
+    }
+
+    fn odd<T>(&self, place: &Spanned<T>, kernel: u64) -> Result<u64, LoadError> {
+        if kernel % 2 == 0 || kernel > 99 {
+            return Err(self.reject(place, format!("kernel must be odd and at most 99, got {kernel}")));
+        }
+        Ok(kernel)
+    }
+
+    fn positive<T>(&self, place: &Spanned<T>, what: &str, value: u64) -> Result<u64, LoadError> {
+        if value == 0 || value > 64 {
+            return Err(self.reject(place, format!("{what} must lie in 1..=64, got {value}")));
+        }
+        Ok(value)
+    }
+
+    fn candidates(&self, list: &Spanned<Vec<Spanned<CandidateFile>>>) -> Result<Vec<Candidate>, LoadError> {
+        let mut all: Vec<Candidate> = Vec::new();
+        for file in &list.value {
+            for candidate in self.expand(file)? {
+                if all.iter().any(|other| other.label() == candidate.label()) {
+                    return Err(self.reject(file, format!("candidate `{}` stands here twice", candidate.label())));
+                }
+                all.push(candidate);
+            }
+        }
+        if all.is_empty() || all.len() > MOST_CANDIDATES {
+            let reason = format!("candidates: 1 to {MOST_CANDIDATES} are needed, got {}", all.len());
+            return Err(self.reject(list, reason));
+        }
+        Ok(all)
+    }
+
+    fn expand(&self, file: &Spanned<CandidateFile>) -> Result<Vec<Candidate>, LoadError> {
+        let odd = |kernel: &u64| self.odd(file, *kernel);
+        match &file.value {
+            CandidateFile::Identity => Ok(vec![Candidate::Identity]),
+            CandidateFile::Zero => Ok(vec![Candidate::Zero]),
+            CandidateFile::Separable(separable) => {
+                separable.kernel.0.iter().map(|k| Ok(Candidate::Separable { kernel: odd(k)? })).collect()
+            }
+            CandidateFile::MaxPool(pool) => self.pools(file, PoolKind::Max, pool),
+            CandidateFile::AveragePool(pool) => self.pools(file, PoolKind::Average, pool),
+            CandidateFile::Conv(conv) => {
+                let order = conv.order.into();
+                let one = |&kernel: &u64, &dilation: &u64| {
+                    let (kernel, dilation) = (odd(&kernel)?, self.positive(file, "dilation", dilation)?);
+                    Ok(Candidate::Conv { kernel, dilation, order })
+                };
+                conv.dilation.0.iter().flat_map(|d| conv.kernel.0.iter().map(move |k| one(k, d))).collect()
+            }
+            CandidateFile::InvertedBottleneck(block) => self.bottlenecks(file, block),
+        }
+    }
+
+    fn pools<T>(&self, place: &Spanned<T>, kind: PoolKind, pool: &PoolFile) -> Result<Vec<Candidate>, LoadError> {
+        let one = |&kernel: &u64| {
+            let kernel = self.odd(place, kernel)?;
+            Ok(Candidate::Pool { kind, kernel, padding: kernel / 2 })
+        };
+        pool.kernel.0.iter().map(one).collect()
+    }
+
+    fn bottlenecks<T>(&self, place: &Spanned<T>, file: &BottleneckFile) -> Result<Vec<Candidate>, LoadError> {
+        let mut blocks = Vec::new();
+        for &depth in &file.depth.0 {
+            for &squeeze_excitation in &file.squeeze_excitation.0 {
+                if !(0.0..=1.0).contains(&squeeze_excitation) {
+                    let reason = format!("squeeze-excitation must lie in 0..=1, got {squeeze_excitation}");
+                    return Err(self.reject(place, reason));
+                }
+                for &expansion in &file.expansion.0 {
+                    for &kernel in &file.kernel.0 {
+                        blocks.push(Candidate::InvertedBottleneck(InvertedBottleneck {
+                            kernel: self.odd(place, kernel)?,
+                            expansion: self.positive(place, "expansion", expansion)?,
+                            squeeze_excitation,
+                            depth: self.positive(place, "depth", depth)?,
+                        }));
+                    }
+                }
+            }
+        }
+        Ok(blocks)
+    }
+
+    fn chain(&mut self, chain: &ChainFile) -> Result<(), LoadError> {
+        if chain.stages.value.is_empty() {
+            return Err(self.reject(&chain.stages, "a chain needs at least one stage"));
+        }
+        let mut layer = 0;
+        for (number, spanned) in chain.stages.value.iter().enumerate() {
+            let stage = &spanned.value;
+            let list = stage.candidates.as_ref().or(chain.candidates.as_ref()).ok_or_else(|| {
+                self.reject(spanned, format!("stage {}: neither it nor the chain has candidates", number + 1))
+            })?;
+            let candidates = self.candidates(list)?;
+            if candidates.contains(&Candidate::Zero) {
+                return Err(self.reject(list, "a layer of a chain cannot be `zero`: it would cut the output off"));
+            }
+            if stage.layers == 0 || stage.layers > MOST_LAYERS {
+                let reason = format!("layers must lie in 1..={MOST_LAYERS}, got {}", stage.layers);
+                return Err(self.reject(spanned, reason));
+            }
+            let mut width = None;
+            for place in 0..stage.layers {
+                let stride = if place == 0 { stage.stride } else { 1 };
+                let from = self.space.last();
+                let side = self.strided(spanned, self.space.join(from).side, stride)?;
+                let name = format!("layer{layer}_s{number}");
+                layer += 1;
+                let own = match (width, stage.width_per) {
+                    (Some(width), WidthPer::Stage) => width,
+                    (None, WidthPer::Stage) => self.width(&format!("stage{number}"), &stage.width)?,
+                    (_, WidthPer::Layer) => self.width(&name, &stage.width)?,
+                };
+                width = Some(own);
+                let to = self.join(&name, own, side);
+                let usable = self.fitting(list, &candidates, (from, to))?;
+                let operator = self.operator(&name, usable);
+                self.space.edges.push(Edge { name, from, to, operator, stride });
+            }
+        }
+        Ok(())
+    }
+
+    /// The candidates, after checking that those which keep the width may stand between these joins.
+    fn fitting<T>(
+        &self,
+        place: &Spanned<T>,
+        candidates: &[Candidate],
+        (from, to): (JoinId, JoinId),
+    ) -> Result<Vec<Candidate>, LoadError> {
+        let strided = self.space.join(from).side != self.space.join(to).side;
+        match candidates.iter().find(|candidate| strided && !candidate.changes_width()) {
+            None => Ok(candidates.to_vec()),
+            Some(candidate) => {
+                Err(self.reject(place, format!("`{}` cannot take a stride, and this edge has one", candidate.label())))
+            }
+        }
+    }
+
+    fn cells(&mut self, cells: &CellsFile) -> Result<(), LoadError> {
+        let plan = CellPlan::new(self, cells)?;
+        let operators = match cells.choices {
+            Sharing::Shared => Some(self.cell_operators("", &plan)),
+            Sharing::Own => None,
+        };
+        // The outputs of the elements so far: a cell reads the last, or the last two.
+        let mut trail = vec![self.space.last(), self.space.last()];
+        let mut number = 0;
+        for element in &cells.stack.value {
+            let LayerFile::Cells(stacked) = &element.value else {
+                self.layer(element)?;
+                *trail.last_mut().expect("the trail starts with two") = self.space.last();
+                continue;
+            };
+            if stacked.count == 0 || stacked.count > MOST_LAYERS {
+                return Err(self.reject(element, format!("count must lie in 1..={MOST_LAYERS}, got {}", stacked.count)));
+            }
+            for _ in 0..stacked.count {
+                let width = stacked.width.as_ref().or(cells.width.as_ref()).ok_or_else(|| {
+                    self.reject(element, "neither these cells nor the body has a width")
+                })?;
+                let operators = match &operators {
+                    Some(shared) => shared.clone(),
+                    None => self.cell_operators(&format!("cell{number}/"), &plan),
+                };
+                let inputs = &trail[trail.len() - plan.inputs.len()..].to_vec();
+                let cell = CellSite { number, inputs, width, operators: &operators, element };
+                let output = self.cell(&plan, &cell)?;
+                trail.push(output);
+                number += 1;
+            }
+        }
+        if number == 0 {
+            return Err(self.reject(&cells.stack, "a stack needs at least one `cells`"));
+        }
+        Ok(())
+    }
+
+    fn cell_operators(&mut self, prefix: &str, plan: &CellPlan) -> Vec<OperatorId> {
+        let mut operators = Vec::new();
+        for (name, from) in &plan.nodes {
+            for &source in from {
+                let name = format!("{prefix}{name}/{}", plan.name(source));
+                operators.push(self.operator(&name, plan.candidates.clone()));
+            }
+        }
+        operators
+    }
+
+    fn cell(&mut self, plan: &CellPlan, cell: &CellSite<'_>) -> Result<JoinId, LoadError> {
+        let mut members = match plan.preprocess {
+            Some(order_kernel) => self.preprocessed(plan, cell, order_kernel)?,
+            None => cell.inputs.clone(),
+        };
+        let side = self.space.join(members[0]).side;
+        if members.iter().any(|&member| self.space.join(member).side != side) {
+            let reason = "the two inputs of a cell differ in resolution: it needs a `preprocess`, which strides";
+            return Err(self.reject(cell.element, reason));
+        }
+        let mut operators = cell.operators.iter();
+        for (node, from) in &plan.nodes {
+            let name = format!("cell{}/{node}", cell.number);
+            let width = self.width(&name, cell.width)?;
+            let to = self.join(&name, width, side);
+            for &source in from {
+                let operator = *operators.next().expect("one operator for each edge of the plan");
+                let from = members[source];
+                let name = format!("{name}/{}", plan.name(source));
+                self.space.edges.push(Edge { name, from, to, operator, stride: 1 });
+            }
+            members.push(to);
+        }
+        let output = members[plan.inputs.len() + plan.output];
+        self.make_last(output);
+        Ok(self.space.last())
+    }
+
+    /// Moves the join `output` of the cell behind its siblings, so that the last join is what the next layer reads.
+    fn make_last(&mut self, output: JoinId) {
+        if output == self.space.last() {
+            return;
+        }
+        // An identity edge of one fixed candidate: free, and gone in the derived network.
+        let name = format!("{}_out", self.space.join(output).name);
+        let (width, side) = (self.space.join(output).width, self.space.join(output).side);
+        let operator = self.operator(&name, vec![Candidate::Identity]);
+        let to = self.join(&name, width, side);
+        self.space.edges.push(Edge { name, from: output, to, operator, stride: 1 });
+    }
+
+    fn preprocessed(
+        &mut self,
+        plan: &CellPlan,
+        cell: &CellSite<'_>,
+        (kernel, order): (u64, Order),
+    ) -> Result<Vec<JoinId>, LoadError> {
+        let smallest = cell.inputs.iter().map(|&join| self.space.join(join).side).min().expect("a cell has an input");
+        let mut members = Vec::new();
+        for (input, &from) in plan.inputs.iter().zip(cell.inputs) {
+            let stride = self.space.join(from).side.div_ceil(smallest);
+            if self.strided(cell.element, self.space.join(from).side, stride)? != smallest {
+                let reason = format!("a map of side {} cannot be strided to {smallest}", self.space.join(from).side);
+                return Err(self.reject(cell.element, reason));
+            }
+            let name = format!("cell{}/{input}", cell.number);
+            let width = self.width(&name, cell.width)?;
+            let operator = self.operator(&name, vec![Candidate::Conv { kernel, dilation: 1, order }]);
+            let to = self.join(&name, width, smallest);
+            self.space.edges.push(Edge { name, from, to, operator, stride });
+            members.push(to);
+        }
+        Ok(members)
+    }
+}
+
+/// One cell of the stack.
+struct CellSite<'a> {
+    number: u64,
+    inputs: &'a Vec<JoinId>,
+    width: &'a WidthFile,
+    operators: &'a [OperatorId],
+    element: &'a Spanned<LayerFile>,
+}
+
+/// The cell that is meant: members are its inputs, then its nodes.
+struct CellPlan {
+    inputs: Vec<String>,
+    nodes: Vec<(String, Vec<usize>)>,
+    output: usize,
+    candidates: Vec<Candidate>,
+    preprocess: Option<(u64, Order)>,
+}
+
+impl CellPlan {
+    fn new(builder: &Builder<'_>, cells: &CellsFile) -> Result<Self, LoadError> {
+        let inputs = cells.inputs.value.clone();
+        if inputs.is_empty() || inputs.len() > 2 {
+            return Err(builder.reject(&cells.inputs, format!("a cell has one input or two, got {}", inputs.len())));
+        }
+        if let Some(name) = inputs.iter().find(|name| !is_part(name)) {
+            return Err(builder.reject(&cells.inputs, format!("input `{name}`: a name is [a-z][a-z0-9_]*")));
+        }
+        let mut plan = Self {
+            inputs,
+            nodes: Vec::new(),
+            output: 0,
+            candidates: builder.candidates(&cells.candidates)?,
+            preprocess: None,
+        };
+        if let Some(preprocess) = &cells.preprocess {
+            let kernel = builder.odd(&cells.inputs, preprocess.kernel)?;
+            plan.preprocess = Some((kernel, preprocess.order.into()));
+        }
+        for node in &cells.nodes.value {
+            plan.node(builder, node)?;
+        }
+        if plan.nodes.is_empty() {
+            return Err(builder.reject(&cells.nodes, "a cell needs at least one node"));
+        }
+        plan.output = match &cells.output {
+            None => plan.nodes.len() - 1,
+            Some(name) => {
+                let place = plan.nodes.iter().position(|(node, _)| *node == name.value);
+                place.ok_or_else(|| builder.reject(name, format!("output: the cell has no node `{}`", name.value)))?
+            }
+        };
+        plan.reachable(builder, cells)?;
+        Ok(plan)
+    }
+
+    fn name(&self, member: usize) -> &str {
+        match member.checked_sub(self.inputs.len()) {
+            None => &self.inputs[member],
+            Some(node) => &self.nodes[node].0,
+        }
+    }
+
+    fn members(&self) -> usize {
+        self.inputs.len() + self.nodes.len()
+    }
+
+    fn node(&mut self, builder: &Builder<'_>, file: &CellNodeFile) -> Result<(), LoadError> {
+        let name = &file.name.value;
+        if !is_part(name) {
+            return Err(builder.reject(&file.name, format!("node `{name}`: a name is [a-z][a-z0-9_]*")));
+        }
+        if (0..self.members()).any(|member| self.name(member) == name) {
+            return Err(builder.reject(&file.name, format!("node `{name}`: the name is taken")));
+        }
+        let mut from: Vec<usize> = Vec::new();
+        for source in &file.from.value {
+            let found = (0..self.members()).find(|&member| self.name(member) == source.value);
+            let found = found.ok_or_else(|| {
+                let reason =
+                    format!("node `{name}`: its source `{}` is no input and no node before it", source.value);
+                builder.reject(source, reason)
+            })?;
+            if from.contains(&found) {
+                return Err(builder.reject(source, format!("node `{name}`: `{}` stands here twice", source.value)));
+            }
+            from.push(found);
+        }
+        self.nodes.push((name.clone(), from));
+        Ok(())
+    }
+
+    /// Every candidate but `zero` on every edge must carry the image to the output.
+    fn reachable(&self, builder: &Builder<'_>, cells: &CellsFile) -> Result<(), LoadError> {
+        let mut sourced = vec![true; self.inputs.len()];
+        for (_, from) in &self.nodes {
+            sourced.push(from.iter().any(|&source| sourced[source]));
+        }
+        if !sourced[self.inputs.len() + self.output] {
+            let name = &self.nodes[self.output].0;
+            let place = &cells.nodes.value[self.output].name;
+            return Err(builder.reject(place, format!("the cell's output `{name}` cannot be reached from its inputs")));
+        }
+        if self.candidates == [Candidate::Zero] {
+            let reason = "the cell's output cannot be reached: `zero` is the only candidate";
+            return Err(builder.reject(&cells.candidates, reason));
+        }
+        Ok(())
+    }
+}
+
+fn is_part(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && name != "sum"
+}

@@ -1,0 +1,103 @@
+//! Architecture strings of benchmarks.
+
+use super::{Architecture, Candidate, Space};
+use crate::network::PoolKind;
+
+/// How a benchmark writes an architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// One digit for each searched operator in order, the place of its candidate (NAS-Bench-Macro: `02012100`).
+    Digits,
+    /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` with the operators of NAS-Bench-201, shared by all cells.
+    NasBench201,
+}
+
+/// Why a string is no architecture of a space.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+pub enum StringError {
+    #[error("space `{space}` says no `strings`, so it reads no architecture string, got `{given}`")]
+    NoEncoding { space: String, given: String },
+    #[error("`{given}`: space `{space}` needs {wanted} digits, got {found}")]
+    Length { given: String, space: String, wanted: usize, found: usize },
+    #[error("`{given}`: `{part}` at place {place} is none of {options}")]
+    Part { given: String, part: String, place: usize, options: String },
+}
+
+impl Space {
+    /// The architecture that a benchmark's string names.
+    ///
+    /// # Errors
+    /// [`StringError`] with the part that is wrong.
+    pub fn parse_string(&self, text: &str) -> Result<Architecture, StringError> {
+        let no_encoding = || StringError::NoEncoding { space: self.name.clone(), given: text.to_owned() };
+        let searched: Vec<usize> =
+            (0..self.operators.len()).filter(|&place| self.operators[place].candidates.len() > 1).collect();
+        let parts: Vec<String> = match self.encoding.ok_or_else(no_encoding)? {
+            Encoding::Digits => text.chars().map(String::from).collect(),
+            Encoding::NasBench201 => {
+                let edges = text.split('+').flat_map(|node| node.split('|')).filter(|part| !part.is_empty());
+                edges.map(str::to_owned).collect()
+            }
+        };
+        if parts.len() != searched.len() {
+            let (wanted, found) = (searched.len(), parts.len());
+            return Err(StringError::Length { given: text.to_owned(), space: self.name.clone(), wanted, found });
+        }
+        let mut architecture = self.first();
+        for (place, (part, &operator)) in parts.iter().zip(&searched).enumerate() {
+            let options = self.names(operator);
+            let chosen = options.iter().position(|option| option == part).ok_or_else(|| StringError::Part {
+                given: text.to_owned(),
+                part: part.clone(),
+                place: place + 1,
+                options: options.join(", "),
+            });
+            architecture.operators[operator] = chosen?;
+        }
+        Ok(architecture)
+    }
+
+    /// The string of `architecture`, where the space has an encoding.
+    #[must_use]
+    pub fn to_string_of(&self, architecture: &Architecture) -> Option<String> {
+        let encoding = self.encoding?;
+        let searched = (0..self.operators.len()).filter(|&place| self.operators[place].candidates.len() > 1);
+        let parts: Vec<String> =
+            searched.map(|place| self.names(place)[architecture.operators[place]].clone()).collect();
+        Some(match encoding {
+            Encoding::Digits => parts.concat(),
+            Encoding::NasBench201 => {
+                let node = |parts: &[String]| format!("|{}|", parts.join("|"));
+                [node(&parts[..1]), node(&parts[1..3]), node(&parts[3..])].join("+")
+            }
+        })
+    }
+
+    /// What the string says for each candidate of an operator choice.
+    fn names(&self, operator: usize) -> Vec<String> {
+        let choice = &self.operators[operator];
+        match self.encoding {
+            None => Vec::new(),
+            Some(Encoding::Digits) => (0..choice.candidates.len()).map(|place| place.to_string()).collect(),
+            Some(Encoding::NasBench201) => {
+                let source = choice.name.rsplit('/').next().unwrap_or_default().trim_start_matches('n');
+                choice.candidates.iter().map(|candidate| format!("{}~{source}", nas_bench_201(candidate))).collect()
+            }
+        }
+    }
+}
+
+fn nas_bench_201(candidate: &Candidate) -> String {
+    match candidate {
+        Candidate::Zero => "none".to_owned(),
+        Candidate::Identity => "skip_connect".to_owned(),
+        Candidate::Conv { kernel, .. } => format!("nor_conv_{kernel}x{kernel}"),
+        Candidate::Pool { kind: PoolKind::Average, kernel, .. } => format!("avg_pool_{kernel}x{kernel}"),
+        Candidate::Pool { kind: PoolKind::Max, kernel, .. } => format!("max_pool_{kernel}x{kernel}"),
+        Candidate::Separable { .. }
+        | Candidate::InvertedBottleneck(_)
+        | Candidate::NormRelu
+        | Candidate::Reduction => candidate.label(),
+    }
+}
