@@ -1,1 +1,3 @@
-//! (in the making)
+//! Foreign formats, a file each.
+
+pub mod scale_sim;

@@ -1,0 +1,124 @@
+//! The accelerators that come with the program, and how a name or a path becomes one.
+
+use std::path::Path;
+
+use super::accelerator::Accelerator;
+use crate::load::LoadError;
+
+/// An accelerator file embedded in the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shipped {
+    /// Its name: that of the file, without `.yaml`.
+    pub name: &'static str,
+    /// The file, with the source of every number.
+    pub text: &'static str,
+}
+
+const SHIPPED: &[Shipped] = &[
+    Shipped { name: "small-32x32", text: include_str!("../../accel-models/small-32x32.yaml") },
+    Shipped { name: "uboost-128x128", text: include_str!("../../accel-models/uboost-128x128.yaml") },
+];
+
+/// Why there is no such accelerator.
+#[derive(Debug, thiserror::Error)]
+pub enum AccelError {
+    /// Neither shipped nor a file.
+    #[error("accelerator `{name}`: must be a path or one of {}", names())]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// A file that is no accelerator.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+impl Accelerator {
+    /// The accelerators that come with the program, by name.
+    #[must_use]
+    pub fn shipped() -> &'static [Shipped] {
+        SHIPPED
+    }
+
+    /// The shipped accelerator of this name, else the file at this path.
+    ///
+    /// # Errors
+    /// [`AccelError::Unknown`] for what is neither shipped, nor there, nor looks like a path; [`AccelError::Load`] for
+    /// a file that cannot be read as an accelerator.
+    pub fn named_or_path(name: &str) -> Result<Self, AccelError> {
+        if let Some(shipped) = SHIPPED.iter().find(|shipped| shipped.name == name) {
+            return Ok(shipped.accelerator()?);
+        }
+        let path = Path::new(name);
+        let looks_like_a_path = path.extension().is_some() || path.components().count() > 1;
+        if looks_like_a_path || path.exists() {
+            return Ok(Self::load(path)?);
+        }
+        Err(AccelError::Unknown { name: name.to_owned() })
+    }
+}
+
+impl Shipped {
+    /// The accelerator that is meant.
+    ///
+    /// # Errors
+    /// None for a released program: a test reads every shipped file.
+    pub fn accelerator(&self) -> Result<Accelerator, LoadError> {
+        Accelerator::parse(self.text, &format!("accel-models/{}.yaml", self.name))
+    }
+}
+
+fn names() -> String {
+    SHIPPED.iter().map(|shipped| shipped.name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accel::{Array, Dataflow, Timing};
+
+    #[test]
+    fn every_shipped_file_reads_and_has_its_own_name() {
+        for shipped in Accelerator::shipped() {
+            let accelerator = Accelerator::named_or_path(shipped.name).unwrap();
+            assert_eq!(accelerator.name, shipped.name);
+            for key in ["array", "dataflow", "clock-mhz", "precision"] {
+                assert!(accelerator.sources.contains_key(key), "{}: no source of {key}", shipped.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_shipped() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("accel-models");
+        let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let names: Vec<_> = files.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, Accelerator::shipped().iter().map(|shipped| shipped.name).collect::<Vec<_>>());
+        for path in &files {
+            Accelerator::named_or_path(path.to_str().unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn uboost_is_the_array_of_the_paper() {
+        let accelerator = Accelerator::named_or_path("uboost-128x128").unwrap();
+        assert_eq!(accelerator.array, Array { rows: 128, cols: 128, count: 1 });
+        assert_eq!(accelerator.dataflow, Dataflow::WeightStationary);
+        assert_eq!(accelerator.timing, Timing::UboostCsim);
+        assert_eq!(accelerator.clock.get(), 1000.0);
+        assert_eq!(accelerator.memory.weight_bandwidth.unwrap().bytes_per_second(), 80 << 30);
+    }
+
+    #[test]
+    fn an_unknown_name_lists_what_is_shipped() {
+        let error = Accelerator::named_or_path("tpu-v9").unwrap_err();
+        assert_eq!(error.to_string(), "accelerator `tpu-v9`: must be a path or one of small-32x32, uboost-128x128");
+    }
+
+    #[test]
+    fn a_missing_path_is_named() {
+        let error = Accelerator::named_or_path("no-such-folder/a.yaml").unwrap_err();
+        assert!(error.to_string().starts_with("no-such-folder/a.yaml: "), "{error}");
+    }
+}

@@ -1,0 +1,205 @@
+//! How a matrix product is cut into tiles that fit the array, and shared among several arrays.
+
+use super::accelerator::{Array, Dataflow};
+use super::workload::Gemm;
+
+/// A length cut into pieces of `size`: `full` whole ones and a rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Length of a whole piece: the rows or columns of the array.
+    pub size: u64,
+    /// Whole pieces.
+    pub full: u64,
+    /// Length of the last, partial piece; 0 where there is none.
+    pub rest: u64,
+}
+
+impl Extent {
+    /// `length` in pieces of `size`, both at least 1.
+    #[must_use]
+    pub fn new(length: u64, size: u64) -> Self {
+        Self { size, full: length / size, rest: length % size }
+    }
+
+    /// `ceil(length / size)`.
+    #[must_use]
+    pub fn pieces(&self) -> u64 {
+        self.full + u64::from(self.rest > 0)
+    }
+
+    /// Length of the piece at `index`, from 0.
+    #[must_use]
+    pub fn piece(&self, index: u64) -> u64 {
+        if index < self.full { self.size } else { self.rest }
+    }
+
+    /// The two kinds of pieces as (length, how many): whole and partial.
+    #[must_use]
+    pub fn kinds(&self) -> [(u64, u64); 2] {
+        [(self.size, self.full), (self.rest, u64::from(self.rest > 0))]
+    }
+}
+
+/// The tiles of `repeats` equal products on one array.
+///
+/// | dataflow | rows hold | columns hold | streams |
+/// |---|---|---|---|
+/// | weight-stationary | k | n | m |
+/// | input-stationary | k | m | n |
+/// | output-stationary | m | n | k |
+///
+/// Every tile streams the same length, so there are at most four kinds: whole or partial rows by whole or partial
+/// columns. Order: repeats, then row tiles, then column tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tiling {
+    /// What the rows hold, cut by the rows of the array.
+    pub rows: Extent,
+    /// What the columns hold, cut by the columns of the array.
+    pub cols: Extent,
+    /// Length that each tile streams, in cycles: `T`.
+    pub streamed: u64,
+    /// Products of this shape.
+    pub repeats: u64,
+}
+
+impl Tiling {
+    /// The tiles of `gemm` on one array of `array`.
+    #[must_use]
+    pub fn new(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> Self {
+        let (rows, cols, streamed) = match dataflow {
+            Dataflow::WeightStationary => (gemm.k(), gemm.n(), gemm.m()),
+            Dataflow::InputStationary => (gemm.k(), gemm.m(), gemm.n()),
+            Dataflow::OutputStationary => (gemm.m(), gemm.n(), gemm.k()),
+        };
+        Self {
+            rows: Extent::new(rows, array.rows),
+            cols: Extent::new(cols, array.cols),
+            streamed,
+            repeats: gemm.repeats(),
+        }
+    }
+
+    /// Tiles of one product, `ceil(rows held / rows) * ceil(columns held / cols)`.
+    #[must_use]
+    pub fn tiles_of_one(&self) -> u64 {
+        self.rows.pieces() * self.cols.pieces()
+    }
+
+    /// Tiles of all repeats.
+    #[must_use]
+    pub fn tiles(&self) -> u64 {
+        self.tiles_of_one() * self.repeats
+    }
+
+    /// The streamed length summed over all tiles; it never passes the MACs.
+    #[must_use]
+    pub fn total_streamed(&self) -> u64 {
+        self.tiles() * self.streamed
+    }
+}
+
+/// How several arrays share a product: n is split first, m among the arrays that are left.
+///
+/// Pieces are whole tiles where the dimension lies along the array's sides, single elements where it streams.
+/// Repeats are not shared: each array does its part of every repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Split {
+    /// Parts of n.
+    pub n: u64,
+    /// Parts of m, for each part of n.
+    pub m: u64,
+    /// The share of the busiest array; every other has as much or less.
+    pub busiest: Gemm,
+}
+
+impl Split {
+    /// The split of `gemm` over the arrays of `array`.
+    #[must_use]
+    pub fn new(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> Self {
+        let (m_size, n_size) = match dataflow {
+            Dataflow::WeightStationary => (1, array.cols),
+            Dataflow::InputStationary => (array.cols, 1),
+            Dataflow::OutputStationary => (array.rows, array.cols),
+        };
+        let n_pieces = gemm.n().div_ceil(n_size);
+        let m_pieces = gemm.m().div_ceil(m_size);
+        let n = array.count.min(n_pieces);
+        let m = (array.count / n).min(m_pieces);
+        let busiest = gemm.shrunk(share(m_pieces, m, m_size), share(n_pieces, n, n_size));
+        Self { n, m, busiest }
+    }
+}
+
+/// Length of the largest of `parts` parts of `pieces` pieces.
+fn share(pieces: u64, parts: u64, size: u64) -> u64 {
+    pieces.div_ceil(parts).saturating_mul(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALL: [Dataflow; 3] = [Dataflow::WeightStationary, Dataflow::InputStationary, Dataflow::OutputStationary];
+
+    #[test]
+    fn a_length_is_cut_into_whole_pieces_and_a_rest() {
+        // 300 = 2 * 128 + 44
+        let extent = Extent::new(300, 128);
+        assert_eq!(extent.kinds(), [(128, 2), (44, 1)]);
+        assert_eq!(extent.pieces(), 3);
+        assert_eq!([0, 1, 2].map(|i| extent.piece(i)), [128, 128, 44]);
+        assert_eq!(Extent::new(256, 128).kinds(), [(128, 2), (0, 0)]);
+    }
+
+    #[test]
+    fn each_dataflow_holds_and_streams_its_own_dimensions() {
+        let array = Array { rows: 4, cols: 8, count: 1 };
+        let gemm = Gemm::new(10, 20, 30).unwrap();
+        // WS: ceil(30/4) * ceil(20/8) = 8 * 3, m streams; IS: 8 * ceil(10/8) = 8 * 2, n streams;
+        // OS: ceil(10/4) * ceil(20/8) = 3 * 3, k streams.
+        let found = ALL.map(|d| Tiling::new(&array, d, &gemm)).map(|t| (t.tiles(), t.streamed, t.total_streamed()));
+        assert_eq!(found, [(24, 10, 240), (16, 20, 320), (9, 30, 270)]);
+    }
+
+    #[test]
+    fn arrays_split_whole_column_tiles_then_pixels() {
+        // 320 columns = 3 tiles of 128: of 7 arrays 3 take one tile each, and 7 / 3 = 2 share the 100 pixels.
+        let array = Array { rows: 128, cols: 128, count: 7 };
+        let gemm = Gemm::new(100, 320, 64).unwrap();
+        let split = Split::new(&array, Dataflow::WeightStationary, &gemm);
+        assert_eq!((split.n, split.m), (3, 2));
+        assert_eq!((split.busiest.n(), split.busiest.m(), split.busiest.k()), (128, 50, 64));
+    }
+
+    #[test]
+    fn one_array_takes_the_whole_product() {
+        let gemm = Gemm::new(u64::MAX, 1, 1).unwrap();
+        for dataflow in ALL {
+            let split = Split::new(&Array { rows: 3, cols: 5, count: 1 }, dataflow, &gemm);
+            assert_eq!((split.n, split.m, split.busiest), (1, 1, gemm));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_sum_to_the_length(length in 1..500_u64, size in 1..70_u64) {
+            let extent = Extent::new(length, size);
+            prop_assert_eq!((0..extent.pieces()).map(|i| extent.piece(i)).sum::<u64>(), length);
+            prop_assert_eq!(extent.kinds().iter().map(|(piece, count)| piece * count).sum::<u64>(), length);
+        }
+
+        #[test]
+        fn the_parts_of_all_arrays_cover_the_product(
+            size in (1..40_u64, 1..40_u64, 1..40_u64), side in (1..9_u64, 1..9_u64), count in 1..20_u64,
+        ) {
+            let gemm = Gemm::new(size.0, size.1, size.2).unwrap();
+            for dataflow in ALL {
+                let split = Split::new(&Array { rows: side.0, cols: side.1, count }, dataflow, &gemm);
+                prop_assert!(split.n * split.m <= count);
+                prop_assert!(split.busiest.n() * split.n >= gemm.n());
+                prop_assert!(split.busiest.m() * split.m >= gemm.m());
+            }
+        }
+    }
+}

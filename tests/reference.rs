@@ -1,0 +1,174 @@
+//! The array timings and the SCALE-Sim reader against numbers that other tools produced.
+//!
+//! The data are no part of this package; without them each check is reported as ignored, with the reason in its name.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use systole::accel::{Accelerator, Array, Dataflow, Gemm, GemmKind, Timing};
+use systole::import::scale_sim::read_topology;
+
+type Check = fn(&Path) -> Result<(), Box<dyn Error>>;
+
+const CHECKS: [(&str, &str, Check); 3] = [
+    ("every_row_of_scale_sim_is_reproduced", "scale-sim.csv", scale_sim_rows),
+    ("every_layer_of_scale_sim_reads_as_its_product", "scale-sim.csv", scale_sim_layers),
+    ("every_entry_of_the_uboost_simulator_is_reproduced", "uboost-csim-lookup.json", uboost_entries),
+];
+
+fn main() -> ExitCode {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
+    let trials = CHECKS.map(|(name, file, check)| trial(name, folder.join(file), check));
+    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
+}
+
+fn trial(name: &str, file: PathBuf, check: Check) -> Trial {
+    if !file.exists() {
+        let reason = format!("no reference data: {}", file.display());
+        let failure = reason.clone();
+        return Trial::test(format!("{name} ({reason})"), move || Err(failure.into())).with_ignored_flag(true);
+    }
+    Trial::test(name, move || check(&file).map_err(|error| error.to_string().into()))
+}
+
+/// One row of SCALE-Sim's results, by the names of its columns.
+type Fields = BTreeMap<String, String>;
+
+fn rows(file: &Path) -> Result<Vec<Fields>, Box<dyn Error>> {
+    let mut reader = csv::Reader::from_path(file)?;
+    let rows = reader.deserialize().collect::<Result<Vec<Fields>, _>>()?;
+    equal("rows", rows.len(), 342)?;
+    Ok(rows)
+}
+
+fn number(row: &Fields, column: &str) -> Result<u64, Box<dyn Error>> {
+    row[column].parse().map_err(|error| format!("column {column}: {error}, got {}", row[column]).into())
+}
+
+fn numbers<const N: usize>(row: &Fields, columns: [&str; N]) -> Result<[u64; N], Box<dyn Error>> {
+    let mut found = [0; N];
+    for (value, column) in found.iter_mut().zip(columns) {
+        *value = number(row, column)?;
+    }
+    Ok(found)
+}
+
+fn accelerator(row: &Fields) -> Result<Accelerator, Box<dyn Error>> {
+    let dataflow = match row["dataflow"].as_str() {
+        "ws" => Dataflow::WeightStationary,
+        "is" => Dataflow::InputStationary,
+        "os" => Dataflow::OutputStationary,
+        other => return Err(format!("dataflow {other}").into()),
+    };
+    let [rows, cols] = numbers(row, ["rows", "cols"])?;
+    let array = Array { rows, cols, count: 1 };
+    Ok(Accelerator { array, dataflow, ..Accelerator::named_or_path("small-32x32")? })
+}
+
+fn scale_sim_rows(file: &Path) -> Result<(), Box<dyn Error>> {
+    for row in rows(file)? {
+        let accelerator = accelerator(&row)?;
+        let [m, n, k, repeats] = numbers(&row, ["M", "N", "K", "repeat"])?;
+        let one = Gemm::new(m, n, k)?;
+        let cost = accelerator.array_cost(Timing::ScaleSim, &one)?;
+        let report = accelerator.scale_sim_report(&one)?;
+        let counted = [cost.cycles.0, report.ifmap_reads, report.filter_reads, report.ofmap_writes];
+        let columns = ["compute_cycles", "ifmap_sram_reads", "filter_sram_reads", "ofmap_sram_writes"];
+        equal(&format!("{row:?}"), counted, numbers(&row, columns)?)?;
+        let shares = [
+            ("overall_util", cost.overall_utilization(&accelerator.array)),
+            ("mapping_eff", cost.mapping_utilization(&accelerator.array)),
+            ("compute_util", Some(report.compute_utilization)),
+        ];
+        for (column, share) in shares {
+            let percent: f64 = row[column].parse()?;
+            if !share.is_some_and(|share| (share * 100.0 - percent).abs() <= 1e-9 * percent) {
+                return Err(format!("{row:?}: {column} {share:?}").into());
+            }
+        }
+        let all = accelerator.array_cost(Timing::ScaleSim, &one.repeated(repeats, GemmKind::Depthwise)?)?;
+        equal(&format!("{row:?}"), all.cycles.0, repeats * cost.cycles.0)?;
+    }
+    Ok(())
+}
+
+fn scale_sim_layers(file: &Path) -> Result<(), Box<dyn Error>> {
+    for row in rows(file)? {
+        let sizes = ["ifmap_h", "ifmap_w", "filt_h", "filt_w", "channels", "filters", "stride_h", "stride_w"];
+        let layer = sizes.map(|column| row[column].as_str()).join(", ");
+        let text = format!("Layer name, sizes of the layer\n{}, {layer},\n", row["layer"]);
+        let layers = read_topology(&text, "row")?;
+        let gemm = layers[0].gemm(1)?;
+        equal(&format!("{row:?}"), [gemm.m(), gemm.n(), gemm.k()], numbers(&row, ["M", "N", "K"])?)?;
+    }
+    Ok(())
+}
+
+/// Cycles of the authors' simulator: the table holds milliseconds at 1 GHz.
+#[derive(serde::Deserialize)]
+struct Entry {
+    #[serde(rename = "runtime_csim")]
+    milliseconds: f64,
+}
+
+type ByChannels<T> = BTreeMap<u64, T>;
+type Table<T> = BTreeMap<u64, BTreeMap<String, ByChannels<T>>>;
+
+#[derive(serde::Deserialize)]
+struct Lookup {
+    #[serde(rename = "Conv2d")]
+    convolutions: Table<ByChannels<Entry>>,
+    #[serde(rename = "DepthwiseConv2d")]
+    depthwise: Table<Entry>,
+}
+
+fn uboost_entries(file: &Path) -> Result<(), Box<dyn Error>> {
+    let lookup: Lookup = serde_json::from_reader(std::fs::File::open(file)?)?;
+    let mut entries = 0;
+    for (side, kernel, by_channels) in flat(&lookup.convolutions)? {
+        for (channels, by_filters) in by_channels {
+            for (filters, entry) in by_filters {
+                check_entry(&Gemm::new(side * side, *filters, kernel * kernel * channels)?, entry)?;
+                entries += 1;
+            }
+        }
+    }
+    for (side, kernel, by_channels) in flat(&lookup.depthwise)? {
+        for (channels, entry) in by_channels {
+            let gemm = Gemm::new(side * side, 1, kernel * kernel)?.repeated(*channels, GemmKind::Depthwise)?;
+            check_entry(&gemm, entry)?;
+            entries += 1;
+        }
+    }
+    equal("entries", entries, 5024)
+}
+
+/// The rows of a table by map side and kernel side.
+fn flat<T>(table: &Table<T>) -> Result<Vec<(u64, u64, &ByChannels<T>)>, Box<dyn Error>> {
+    let mut found = Vec::new();
+    for (side, by_kernel) in table {
+        for (kernel, by_channels) in by_kernel {
+            let (kernel, _) = kernel.split_once('x').ok_or("a kernel is written AxA")?;
+            found.push((*side, kernel.parse()?, by_channels));
+        }
+    }
+    Ok(found)
+}
+
+fn check_entry(gemm: &Gemm, entry: &Entry) -> Result<(), Box<dyn Error>> {
+    let accelerator = Accelerator::named_or_path("uboost-128x128")?;
+    let cycles = accelerator.array_cost(Timing::UboostCsim, gemm)?.cycles;
+    // Milliseconds at 1 GHz, times 10^6; the table's own error is far below half a cycle.
+    let milliseconds = accelerator.clock.milliseconds(cycles);
+    if (milliseconds - entry.milliseconds).abs() * 1e6 < 0.01 {
+        return Ok(());
+    }
+    Err(format!("{gemm:?}: expected {} ms, got {milliseconds} ms", entry.milliseconds).into())
+}
+
+fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), Box<dyn Error>> {
+    if found == expected { Ok(()) } else { Err(format!("{what}: expected {expected:?}, got {found:?}").into()) }
+}
