@@ -192,6 +192,20 @@ impl Network {
         used
     }
 
+    /// The network without the nodes that its output does not depend on.
+    #[must_use]
+    pub fn pruned(&self) -> Self {
+        let used = self.used();
+        let mut pruned = Self::new(&self.name, self.node(self.input()).shape.clone());
+        let mut moved = vec![pruned.input(); self.len()];
+        for (id, node) in self.nodes().skip(1).filter(|(id, _)| used[id.index()]) {
+            let inputs: Vec<NodeId> = self.inputs(id).iter().map(|input| moved[input.index()]).collect();
+            let wired = pruned.wire(&node.name, node.op.clone(), &inputs);
+            moved[id.index()] = wired.expect("a node that was wired once is wired again on equal inputs");
+        }
+        pruned
+    }
+
     /// Multiply-accumulates on one image.
     #[must_use]
     pub fn macs(&self) -> Macs {

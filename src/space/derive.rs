@@ -112,7 +112,7 @@ impl Space {
             };
         }
         let last = outputs[self.last().0].expect("a live edge ends in the last join");
-        self.classify(network, last)
+        Ok(self.classify(network, last)?.pruned())
     }
 
     /// In a cut-off network: edges that are not searched, and searched ones that are not `zero` and have a source

@@ -11,7 +11,7 @@ pub mod file;
 mod strings;
 
 pub use candidate::{Candidate, End, Inner, InvertedBottleneck, MaskPoint, Order, Site, Wired};
-pub use count::{Extremes, Extent};
+pub use count::{Extent, ExtentError, Extremes};
 pub use derive::{Architecture, ArchitectureFile, DeriveError};
 pub use strings::{Encoding, StringError};
 
