@@ -114,48 +114,37 @@ struct Entry {
     milliseconds: f64,
 }
 
-type ByChannels<T> = BTreeMap<u64, T>;
-type Table<T> = BTreeMap<u64, BTreeMap<String, ByChannels<T>>>;
-
-#[derive(serde::Deserialize)]
-struct Lookup {
-    #[serde(rename = "Conv2d")]
-    convolutions: Table<ByChannels<Entry>>,
-    #[serde(rename = "DepthwiseConv2d")]
-    depthwise: Table<Entry>,
-}
+/// By operator, map side, kernel, channels in and channels out.
+type Lookup = BTreeMap<String, BTreeMap<u64, BTreeMap<String, BTreeMap<u64, BTreeMap<u64, Entry>>>>>;
 
 fn uboost_entries(file: &Path) -> Result<(), Box<dyn Error>> {
     let lookup: Lookup = serde_json::from_reader(std::fs::File::open(file)?)?;
     let mut entries = 0;
-    for (side, kernel, by_channels) in flat(&lookup.convolutions)? {
-        for (channels, by_filters) in by_channels {
-            for (filters, entry) in by_filters {
-                check_entry(&Gemm::new(side * side, *filters, kernel * kernel * channels)?, entry)?;
-                entries += 1;
+    for (operator, by_side) in &lookup {
+        for (side, by_kernel) in by_side {
+            for (kernel, by_channels) in by_kernel {
+                for (channels, by_filters) in by_channels {
+                    for (filters, entry) in by_filters {
+                        check_entry(&product(operator, *side, kernel, [*channels, *filters])?, entry)?;
+                        entries += 1;
+                    }
+                }
             }
-        }
-    }
-    for (side, kernel, by_channels) in flat(&lookup.depthwise)? {
-        for (channels, entry) in by_channels {
-            let gemm = Gemm::new(side * side, 1, kernel * kernel)?.repeated(*channels, GemmKind::Depthwise)?;
-            check_entry(&gemm, entry)?;
-            entries += 1;
         }
     }
     equal("entries", entries, 5024)
 }
 
-/// The rows of a table by map side and kernel side.
-fn flat<T>(table: &Table<T>) -> Result<Vec<(u64, u64, &ByChannels<T>)>, Box<dyn Error>> {
-    let mut found = Vec::new();
-    for (side, by_kernel) in table {
-        for (kernel, by_channels) in by_kernel {
-            let (kernel, _) = kernel.split_once('x').ok_or("a kernel is written AxA")?;
-            found.push((*side, kernel.parse()?, by_channels));
-        }
+/// The product of an entry: `kernel` is written `3x3`, the channels are in and out.
+fn product(operator: &str, side: u64, kernel: &str, channels: [u64; 2]) -> Result<Gemm, Box<dyn Error>> {
+    let (kernel, _) = kernel.split_once('x').ok_or("a kernel is written AxA")?;
+    let area = kernel.parse::<u64>()?.pow(2);
+    let [input, output] = channels;
+    match operator {
+        "Conv2d" => Ok(Gemm::new(side * side, output, area * input)?),
+        "DepthwiseConv2d" => Ok(Gemm::new(side * side, 1, area)?.repeated(input, GemmKind::Depthwise)?),
+        other => Err(format!("operator {other}").into()),
     }
-    Ok(found)
 }
 
 fn check_entry(gemm: &Gemm, entry: &Entry) -> Result<(), Box<dyn Error>> {
