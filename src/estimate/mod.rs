@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use lower::{EstimateError, Target, gemm};
 
 use crate::accel::{Accelerator, ArrayCost, Gemm};
-use crate::import::scale_sim::Row;
+use crate::import::scale_sim::{Row, RowKind};
 use crate::network::{Network, Node, NodeId};
 use crate::units::{Bytes, Cycles, Macs};
 
@@ -154,10 +154,18 @@ pub fn rows(name: &str, rows: &[Row], target: &Target<'_>) -> Result<Estimate, E
             input: gemm.m().saturating_mul(gemm.k()).saturating_mul(gemm.repeats()),
             output: gemm.m().saturating_mul(gemm.n()).saturating_mul(gemm.repeats()),
         };
-        product_layer((&row.name, row.op()), &gemm, sizes, target)
+        product_layer((&row.name, row_op(row)), &gemm, sizes, target)
     };
     let layers: Result<Vec<LayerEstimate>, EstimateError> = rows.iter().map(layer).collect();
     summed(name, layers?, target)
+}
+
+/// The operator of a row, as far as its format tells.
+fn row_op(row: &Row) -> &'static str {
+    match row.kind {
+        RowKind::Conv(_) => "conv2d",
+        RowKind::Gemm { .. } => "gemm",
+    }
 }
 
 /// Values of a layer's operands, for the whole batch.
@@ -187,7 +195,8 @@ fn product_layer(
 ) -> Result<LayerEstimate, EstimateError> {
     let cost = target.cost(name, gemm)?;
     let Accelerator { array, clock, precision, .. } = target.accelerator;
-    let read = bytes(sizes.params, precision.weight_bits).0.saturating_add(bytes(sizes.input, precision.activation_bits).0);
+    let read =
+        bytes(sizes.params, precision.weight_bits).0.saturating_add(bytes(sizes.input, precision.activation_bits).0);
     Ok(LayerEstimate {
         name: name.to_owned(),
         op: op.to_owned(),

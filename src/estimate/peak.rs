@@ -11,7 +11,9 @@ pub(super) fn activation_elements(network: &Network) -> u64 {
     let mut last_use: Vec<usize> = (0..order.len()).collect();
     for &id in &order {
         let inputs = network.inputs(id);
-        if in_place(&network.node(id).op) && let [only] = inputs.as_slice() {
+        if in_place(&network.node(id).op)
+            && let [only] = inputs.as_slice()
+        {
             owner[id.index()] = owner[only.index()];
         }
         for input in inputs {

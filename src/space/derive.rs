@@ -245,8 +245,7 @@ fn pick<T: PartialEq + std::fmt::Display>(
         None => Err(header.reject(origin, format!("the choice `{}` is missing", choice.name))),
         Some(value) => choice.options.iter().position(|option| *option == value.value).ok_or_else(|| {
             let options: Vec<String> = choice.options.iter().map(ToString::to_string).collect();
-            let reason =
-                format!("`{}` has no option `{}`; it has {}", choice.name, value.value, options.join(", "));
+            let reason = format!("`{}` has no option `{}`; it has {}", choice.name, value.value, options.join(", "));
             Place::of(value).reject(origin, reason)
         }),
     };

@@ -323,13 +323,13 @@ struct ManyVisitor<T>(std::marker::PhantomData<T>);
 
 impl<'de> Deserialize<'de> for Many<u64> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ManyVisitor(std::marker::PhantomData))
+        deserializer.deserialize_any(ManyVisitor::<u64>(std::marker::PhantomData))
     }
 }
 
 impl<'de> Deserialize<'de> for Many<f64> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ManyVisitor(std::marker::PhantomData))
+        deserializer.deserialize_any(ManyVisitor::<f64>(std::marker::PhantomData))
     }
 }
 
@@ -652,7 +652,9 @@ impl<'a> Builder<'a> {
     /// Side of a map behind a "same" padded window with this stride.
     fn strided<T>(&self, place: &Spanned<T>, side: u64, stride: u64) -> Result<u64, LoadError> {
         if stride == 0 || stride > side {
-            return Err(self.reject(place, format!("stride must lie in 1..={side} on a map of side {side}, got {stride}")));
+            return Err(
+                self.reject(place, format!("stride must lie in 1..={side} on a map of side {side}, got {stride}"))
+            );
         }
         Ok((side - 1) / stride + 1)
     }
@@ -816,9 +818,11 @@ impl<'a> Builder<'a> {
                 return Err(self.reject(element, format!("count must lie in 1..={MOST_LAYERS}, got {}", stacked.count)));
             }
             for _ in 0..stacked.count {
-                let width = stacked.width.as_ref().or(cells.width.as_ref()).ok_or_else(|| {
-                    self.reject(element, "neither these cells nor the body has a width")
-                })?;
+                let width = stacked
+                    .width
+                    .as_ref()
+                    .or(cells.width.as_ref())
+                    .ok_or_else(|| self.reject(element, "neither these cells nor the body has a width"))?;
                 let operators = match &operators {
                     Some(shared) => shared.clone(),
                     None => self.cell_operators(&format!("cell{number}/"), &plan),
@@ -991,8 +995,7 @@ impl CellPlan {
         for source in &file.from.value {
             let found = (0..self.members()).find(|&member| self.name(member) == source.value);
             let found = found.ok_or_else(|| {
-                let reason =
-                    format!("node `{name}`: its source `{}` is no input and no node before it", source.value);
+                let reason = format!("node `{name}`: its source `{}` is no input and no node before it", source.value);
                 builder.reject(source, reason)
             })?;
             if from.contains(&found) {

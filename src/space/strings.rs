@@ -95,9 +95,8 @@ fn nas_bench_201(candidate: &Candidate) -> String {
         Candidate::Conv { kernel, .. } => format!("nor_conv_{kernel}x{kernel}"),
         Candidate::Pool { kind: PoolKind::Average, kernel, .. } => format!("avg_pool_{kernel}x{kernel}"),
         Candidate::Pool { kind: PoolKind::Max, kernel, .. } => format!("max_pool_{kernel}x{kernel}"),
-        Candidate::Separable { .. }
-        | Candidate::InvertedBottleneck(_)
-        | Candidate::NormRelu
-        | Candidate::Reduction => candidate.label(),
+        Candidate::Separable { .. } | Candidate::InvertedBottleneck(_) | Candidate::NormRelu | Candidate::Reduction => {
+            candidate.label()
+        }
     }
 }
