@@ -37,8 +37,9 @@ old=libtorch.old
 local_config=.cargo/local.toml
 
 check_own_libtorch() {
-    [ -e "$LIBTORCH/lib/libtorch_cpu.so" ] && [ -d "$LIBTORCH/include" ] ||
+    if ! [ -e "$LIBTORCH/lib/libtorch_cpu.so" ] || ! [ -d "$LIBTORCH/include" ]; then
         die "LIBTORCH=$LIBTORCH is set but holds no lib/libtorch_cpu.so and include/; correct it, or unset it to fetch libtorch"
+    fi
     say "using your own, LIBTORCH=$LIBTORCH; nothing is fetched, and cargo finds it while LIBTORCH is set"
 }
 
@@ -64,7 +65,7 @@ download() {
         --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux2014_x86_64 \
         --implementation cp --python-version 311 --abi cp311 --abi none \
         --dest "$partial/wheels" --requirement "$requirements" ||
-        die "the download failed; check the connection and repeat the command"
+        die "the download failed, for the reason above; after a lost connection repeat the command"
 }
 
 unpack() {
@@ -100,7 +101,7 @@ write_local_config() {
 [env]
 LIBTORCH = { value = "libtorch/torch", relative = true }
 TOML
-    cmp -s "$local_config.new" "$local_config" && rm "$local_config.new" || mv "$local_config.new" "$local_config"
+    mv "$local_config.new" "$local_config"
 }
 
 if [ -n "${LIBTORCH:-}" ]; then

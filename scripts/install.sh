@@ -13,8 +13,11 @@ fi
 prefix=${1:-}
 [ -n "$prefix" ] || die "say where: make install PREFIX=DIR (for example PREFIX=\$HOME/.local)"
 prefix=${prefix/#\~\//$HOME/}
-mkdir -p "$prefix/bin" "$prefix/lib/systole" || die "cannot write to $prefix; choose another PREFIX"
-[ -w "$prefix/bin" ] && [ -w "$prefix/lib/systole" ] || die "cannot write to $prefix; choose another PREFIX"
+for folder in bin lib/systole; do
+    if ! mkdir -p "$prefix/$folder" || ! [ -w "$prefix/$folder" ]; then
+        die "cannot write to $prefix/$folder; choose another PREFIX"
+    fi
+done
 prefix=$(cd "$prefix" && pwd)
 [ -z "$check_only" ] || exit 0
 
