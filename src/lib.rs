@@ -1,4 +1,7 @@
 //! scaffold
+
+#![doc = include_str!("layers.txt")]
+
 pub mod accel;
 #[cfg(feature = "cli")]
 pub mod cli;
