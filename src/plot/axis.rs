@@ -104,11 +104,13 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     ends.unwrap_or((0.0, 1.0))
 }
 
-/// The least of 1, 2 and 5 times a power of ten that is not less than `step`.
+/// The nearest to `step`, as a ratio, of 1, 2 and 5 times a power of ten.
 fn round_step(step: f64) -> f64 {
-    let power = 10f64.powf(step.max(f64::MIN_POSITIVE).log10().floor());
-    // A hair above, since the power is not exact.
-    [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= step * (1.0 - 1e-9)).unwrap_or(step)
+    let step = step.max(f64::MIN_POSITIVE);
+    let power = 10f64.powf(step.log10().floor());
+    let far = |candidate: &f64| (candidate / step).ln().abs();
+    let candidates = [1.0, 2.0, 5.0, 10.0].map(|mantissa| mantissa * power);
+    candidates.into_iter().min_by(|a, b| far(a).total_cmp(&far(b))).unwrap_or(step)
 }
 
 fn multiples(low: f64, high: f64, step: f64) -> Vec<f64> {
@@ -178,7 +180,7 @@ mod tests {
     fn ticks_are_round_and_inside() {
         let axis = Axis::between(-0.03, 1.04, 5);
         let labels: Vec<String> = axis.ticks().iter().map(|tick| axis.label(*tick)).collect();
-        assert_eq!(labels, ["0.0", "0.5", "1.0"]);
+        assert_eq!(labels, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         let axis = Axis::whole(1.0, 4.0, 8);
         assert_eq!(axis.ticks(), [1.0, 2.0, 3.0, 4.0]);
     }

@@ -39,6 +39,10 @@ pub fn estimate_bars_svg(bars: &[Bar], caption: &str) -> String {
         canvas.text("Cycles of each layer", [20.0, 22.0], heading);
         let under = Look { size: Size::Normal, anchor: Anchor::Left, colour: FAINT_INK };
         canvas.text(&shortened(caption, Size::Normal, WIDTH - 40.0), [20.0, 44.0], under);
+        if bars.iter().any(|bar| bar.utilization.is_none()) {
+            let note = Look { size: Size::Small, anchor: Anchor::Right, colour: FAINT_INK };
+            canvas.text("grey: no MACs on the array", [WIDTH - 20.0, 22.0], note);
+        }
         let most = bars.iter().map(|bar| bar.cycles.0).max().unwrap_or(0);
         let (unit, name) = unit_of(most);
         // Room beyond the longest bar for its numbers.

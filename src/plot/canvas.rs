@@ -2,7 +2,7 @@
 
 use ab_glyph::{Font as _, FontRef};
 use plotters::coord::Shift;
-use plotters::element::{Drawable, PathElement, PointCollection, Polygon, Rectangle, Text};
+use plotters::element::{Circle, Drawable, PathElement, PointCollection, Polygon, Rectangle, Text};
 use plotters::prelude::{DrawingArea, IntoDrawingArea, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, ShapeStyle, TextStyle, WHITE};
@@ -183,6 +183,11 @@ impl Canvas<'_> {
     /// A filled shape.
     pub(super) fn polygon(&self, corners: &[[f64; 2]], colour: RGBColor) {
         self.draw(&Polygon::new(corners.iter().copied().map(place).collect::<Vec<_>>(), colour.filled()));
+    }
+
+    /// A filled circle; the shortest mark to write.
+    pub(super) fn dot(&self, centre: [f64; 2], radius: f64, colour: RGBColor) {
+        self.draw(&Circle::new(place(centre), units(radius), colour.filled()));
     }
 
     /// `text` at `at`.

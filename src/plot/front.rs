@@ -13,6 +13,9 @@ const PANEL: Corners = [[75.0, 45.0], [790.0, 500.0]];
 const LINE: f64 = 18.0;
 /// More points than this are marks alone; only the front is named.
 const MOST_NAMED: usize = 60;
+/// More points than this, as of a table, are dots where they are not on the front.
+const MOST_SHAPES: usize = 400;
+const DOT_RADIUS: f64 = 1.5;
 const FRONT_RADIUS: f64 = 5.5;
 const OTHER_RADIUS: f64 = 3.5;
 
@@ -84,13 +87,18 @@ fn marks(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], colours: Option<[
     for (number, front) in fronts.iter().enumerate() {
         canvas.line(&steps(panel, front), Stroke { colour: series(number), width: 1.5, dash: Dash::Solid });
     }
+    let dots = fronts.iter().map(|front| front.points().len()).sum::<usize>() > MOST_SHAPES;
     for on_front in [false, true] {
         for (number, front) in fronts.iter().enumerate() {
             let (radius, edge_width) = if on_front { (FRONT_RADIUS, 1.6) } else { (OTHER_RADIUS, 0.8) };
             for (point, _) in front.points().iter().zip(is_member(front)).filter(|(_, member)| *member == on_front) {
-                let fill = fill(point, colours);
-                let mark = Mark { radius, fill, edge: series(number), edge_width };
-                Shape::series(number).draw(canvas, panel.place(point.latency_ms, accuracy(point)), mark);
+                let centre = panel.place(point.latency_ms, accuracy(point));
+                let mark = Mark { radius, fill: fill(point, colours), edge: series(number), edge_width };
+                if dots && !on_front {
+                    canvas.dot(centre, DOT_RADIUS, mark.fill);
+                } else {
+                    Shape::series(number).draw(canvas, centre, mark);
+                }
             }
         }
     }

@@ -25,6 +25,8 @@ struct Sample {
 /// Row and colour of each measure.
 const MEASURES: [(usize, usize); 6] = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 2), (3, 2)];
 
+const VALIDATION_ACCURACY: usize = 3;
+
 /// Names of the rows, with units.
 const ROWS: [&str; 4] = ["loss (nats)", "accuracy (%)", "exp. latency (ms)", "exp. utilization (%)"];
 
@@ -44,8 +46,11 @@ impl Column {
         self.samples.iter().map(|sample| sample.epoch).fold(f64::from(self.of), f64::max)
     }
 
+    /// Epochs and values; a line breaks where a value is not finite, unless it was not asked for at every epoch.
     fn curve(&self, measure: usize) -> Vec<[f64; 2]> {
-        self.samples.iter().map(|sample| [sample.epoch, sample.values[measure]]).collect()
+        let at_times = self.stage == Stage::Train && measure == VALIDATION_ACCURACY;
+        let values = self.samples.iter().map(|sample| [sample.epoch, sample.values[measure]]);
+        values.filter(|[_, value]| value.is_finite() || !at_times).collect()
     }
 
     fn has(&self, row: usize) -> bool {
@@ -108,7 +113,8 @@ fn name(stage: Stage) -> &'static str {
 
 fn epochs(column: &Column, width: f64) -> Axis {
     let last = column.length().max(2.0);
-    let margin = 0.02 * (last - 1.0);
+    // Less than one, or there would be an epoch 0.
+    let margin = (0.02 * (last - 1.0)).min(0.9);
     Axis::whole(1.0 - margin, last + margin, if width > 400.0 { 12 } else { 6 })
 }
 

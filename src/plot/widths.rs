@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::axis::Axis;
-use super::canvas::{Anchor, Canvas, Dash, Look, Size, Stroke, drawing, shortened};
+use super::canvas::{Anchor, Canvas, Dash, Look, Size, Stroke, drawing, shortened, text_width};
 use super::colour::{FAINT_INK, INK, series};
 use super::labels::spread;
 use super::panel::{Panel, nothing};
@@ -11,7 +11,8 @@ use crate::record::{HistoryRecord, SearchEpoch};
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 75.0;
-const RIGHT: f64 = 660.0;
+/// Between the frame and the names, pixels.
+const LEADER: f64 = 28.0;
 const TOP: f64 = 55.0;
 const LEAST_HEIGHT: f64 = 430.0;
 /// Height of a name at the side, pixels.
@@ -35,28 +36,30 @@ struct Track<'a> {
 pub fn widths_svg(records: &[HistoryRecord], columns: u64) -> String {
     let epochs: Vec<&SearchEpoch> = records.iter().filter_map(with_widths).collect();
     let tracks = tracks(&epochs);
+    let widest = tracks.iter().map(|track| text_width(&label(track), Size::Tiny)).fold(0.0, f64::max);
+    let right = WIDTH - LEADER - widest - 14.0;
     let bottom = TOP + LEAST_HEIGHT.max(NAME * tracks.len() as f64);
     drawing([WIDTH, bottom + 50.0], |canvas| {
         let title = Look { size: Size::Title, anchor: Anchor::Left, colour: INK };
         canvas.text("Expected widths", [LEFT, 24.0], title);
         let note = Look { size: Size::Small, anchor: Anchor::Right, colour: FAINT_INK };
         let text = format!("dashed: tile edges, multiples of {columns} columns");
-        canvas.text(&text, [RIGHT, 42.0], note);
+        canvas.text(&text, [right, 42.0], note);
         let (y, edges) = channels(&tracks, columns.max(1) as f64);
         let x = Axis::whole(1.0, (epochs.len() as f64).max(2.0), 10);
-        let panel = Panel { corners: [[LEFT, TOP], [RIGHT, bottom]], x, y };
+        let panel = Panel { corners: [[LEFT, TOP], [right, bottom]], x, y };
         panel.frame(canvas, Some("epoch"), Some("width (channels)"));
         for edge in edges {
             let [_, height] = panel.place(1.0, edge);
             canvas
-                .line(&[[LEFT, height], [RIGHT, height]], Stroke { colour: FAINT_INK, width: 0.8, dash: Dash::Dashed });
+                .line(&[[LEFT, height], [right, height]], Stroke { colour: FAINT_INK, width: 0.8, dash: Dash::Dashed });
         }
         for (number, track) in tracks.iter().enumerate() {
             panel.curve(canvas, &track.points, Stroke { colour: series(number), width: 1.8, dash: Dash::Solid });
         }
         names(canvas, &panel, &tracks);
         if tracks.is_empty() {
-            nothing(canvas, [f64::midpoint(LEFT, RIGHT), f64::midpoint(TOP, bottom)], "no widths were searched");
+            nothing(canvas, [f64::midpoint(LEFT, right), f64::midpoint(TOP, bottom)], "no widths were searched");
         }
     })
 }
@@ -107,9 +110,12 @@ fn names(canvas: &Canvas<'_>, panel: &Panel, tracks: &[Track<'_>]) {
         let stroke = Stroke { colour: series(number), width: 0.7, dash: Dash::Solid };
         canvas.line(&[[right, end[1]], [right + 18.0, height], [right + 24.0, height]], stroke);
         let look = Look { size: Size::Tiny, anchor: Anchor::Left, colour: series(number) };
-        let text = format!("{}  {}", shortened(track.name, Size::Tiny, 150.0), track.most_likely);
-        canvas.text(&text, [right + 28.0, height], look);
+        canvas.text(&label(track), [right + LEADER, height], look);
     }
+}
+
+fn label(track: &Track<'_>) -> String {
+    format!("{}: {}", shortened(track.name, Size::Tiny, 150.0), track.most_likely)
 }
 
 /// Where a line ends, pixels; the lower right corner where it has no finite value.
