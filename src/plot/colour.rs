@@ -8,6 +8,8 @@ pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 pub(super) const FAINT_INK: RGBColor = RGBColor(0x66, 0x66, 0x66);
 /// Grid lines.
 pub(super) const GRID: RGBColor = RGBColor(0xE4, 0xE4, 0xE4);
+/// Edges of tiles.
+pub(super) const EDGE: RGBColor = RGBColor(0x99, 0x99, 0x99);
 /// Marks whose value is not known.
 pub(super) const UNKNOWN: RGBColor = RGBColor(0xBB, 0xBB, 0xBB);
 

@@ -16,6 +16,7 @@ const MOST_NAMED: usize = 60;
 /// More points than this, as of a table, are dots where they are not on the front.
 const MOST_SHAPES: usize = 400;
 const DOT_RADIUS: f64 = 1.5;
+const DENSE_FRONT_RADIUS: f64 = 4.0;
 const FRONT_RADIUS: f64 = 5.5;
 const OTHER_RADIUS: f64 = 3.5;
 
@@ -32,7 +33,7 @@ pub fn front_svg(fronts: &[Front]) -> String {
         canvas.text("Accuracy and latency", [PANEL[0][0], 24.0], title);
         let latencies = fronts.iter().flat_map(Front::points).map(|point| point.latency_ms);
         let accuracies = fronts.iter().flat_map(Front::points).map(accuracy);
-        let panel = Panel { corners: PANEL, x: Axis::around_log(latencies, 8), y: Axis::around(accuracies, 7) };
+        let panel = Panel { corners: PANEL, x: Axis::around_log(latencies, 7), y: Axis::around(accuracies, 7) };
         panel.frame(canvas, Some("latency (ms)"), Some("accuracy (%)"));
         if fronts.is_empty() {
             nothing(canvas, [0, 1].map(|i| f64::midpoint(PANEL[0][i], PANEL[1][i])), "no points");
@@ -90,7 +91,11 @@ fn marks(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], colours: Option<[
     let dots = fronts.iter().map(|front| front.points().len()).sum::<usize>() > MOST_SHAPES;
     for on_front in [false, true] {
         for (number, front) in fronts.iter().enumerate() {
-            let (radius, edge_width) = if on_front { (FRONT_RADIUS, 1.6) } else { (OTHER_RADIUS, 0.8) };
+            let (radius, edge_width) = match (on_front, dots) {
+                (true, true) => (DENSE_FRONT_RADIUS, 1.0),
+                (true, false) => (FRONT_RADIUS, 1.6),
+                (false, true | false) => (OTHER_RADIUS, 0.8),
+            };
             for (point, _) in front.points().iter().zip(is_member(front)).filter(|(_, member)| *member == on_front) {
                 let centre = panel.place(point.latency_ms, accuracy(point));
                 let mark = Mark { radius, fill: fill(point, colours), edge: series(number), edge_width };

@@ -54,7 +54,11 @@ impl Column {
     }
 
     fn has(&self, row: usize) -> bool {
-        measures_of(row).any(|measure| self.curve(measure).iter().any(|[_, value]| value.is_finite()))
+        measures_of(row).any(|measure| self.measured(measure))
+    }
+
+    fn measured(&self, measure: usize) -> bool {
+        self.curve(measure).iter().any(|[_, value]| value.is_finite())
     }
 }
 
@@ -70,37 +74,67 @@ pub fn history_svg(records: &[HistoryRecord]) -> String {
     let columns = columns(records);
     let rows: Vec<usize> = (0..ROWS.len()).filter(|&row| columns.iter().any(|column| column.has(row))).collect();
     let bottom = TOP + (ROW[0] + ROW[1]) * rows.len().max(1) as f64;
+    let sheet = Sheet { spans: spans(&columns), columns, rows };
     drawing([WIDTH, bottom + 40.0], |canvas| {
-        legend(canvas);
-        if rows.is_empty() {
+        sheet.legend(canvas);
+        for number in 0..sheet.rows.len() {
+            sheet.row(canvas, number);
+        }
+        if sheet.rows.is_empty() {
             nothing(canvas, [f64::midpoint(LEFT, RIGHT), f64::midpoint(TOP, bottom)], "no epochs");
         }
-        let spans = spans(&columns);
-        for (number, &row) in rows.iter().enumerate() {
-            let values = columns.iter().flat_map(|column| measures_of(row).flat_map(|measure| column.curve(measure)));
-            let y = Axis::around(values.map(|[_, value]| value), 5);
-            let top = TOP + (ROW[0] + ROW[1]) * number as f64;
-            for (column, [left, right]) in columns.iter().zip(&spans).filter(|(column, _)| column.has(row)) {
-                let panel = Panel {
-                    corners: [[*left, top], [*right, top + ROW[0]]],
-                    x: epochs(column, right - left),
-                    y: y.clone(),
-                };
-                let last = rows[number + 1..].iter().all(|&below| !column.has(below));
-                let first = std::ptr::eq(column, &raw const columns[0]);
-                let x_title = if last { Some("epoch") } else { None };
-                panel.frame(canvas, x_title, if first { Some(ROWS[row]) } else { None });
-                for measure in measures_of(row) {
-                    let colour = series(MEASURES[measure].1);
-                    panel.curve(canvas, &column.curve(measure), Stroke { colour, width: 1.8, dash: Dash::Solid });
-                }
-            }
+    })
+}
+
+/// What is drawn where.
+struct Sheet {
+    columns: Vec<Column>,
+    /// Left and right side of each column, pixels.
+    spans: Vec<[f64; 2]>,
+    /// The rows with values, from above.
+    rows: Vec<usize>,
+}
+
+impl Sheet {
+    /// Title, what the colours mean, and the names of the stages.
+    fn legend(&self, canvas: &Canvas<'_>) {
+        canvas.text("History", [LEFT, 24.0], Look { size: Size::Title, anchor: Anchor::Left, colour: INK });
+        let mut left = LEFT + 110.0;
+        for (number, name) in COLOURS.iter().enumerate().filter(|(number, _)| self.has_colour(*number)) {
+            let stroke = Stroke { colour: series(number), width: 2.5, dash: Dash::Solid };
+            canvas.line(&[[left, 24.0], [left + 24.0, 24.0]], stroke);
+            canvas.text(name, [left + 30.0, 24.0], Look { size: Size::Normal, anchor: Anchor::Left, colour: INK });
+            left += 54.0 + text_width(name, Size::Normal);
         }
-        for (column, [left, right]) in columns.iter().zip(&spans) {
+        for (column, [left, right]) in self.columns.iter().zip(&self.spans) {
             let look = Look { size: Size::Normal, anchor: Anchor::Middle, colour: INK };
             canvas.text(name(column.stage), [f64::midpoint(*left, *right), TOP - 12.0], look);
         }
-    })
+    }
+
+    fn has_colour(&self, colour: usize) -> bool {
+        let mut measures = (0..MEASURES.len()).filter(|&measure| MEASURES[measure].1 == colour);
+        measures.any(|measure| self.columns.iter().any(|column| column.measured(measure)))
+    }
+
+    /// One quantity over all stages; the axis of values is common, numbers stand at the left and below alone.
+    fn row(&self, canvas: &Canvas<'_>, number: usize) {
+        let row = self.rows[number];
+        let values = self.columns.iter().flat_map(|column| measures_of(row).flat_map(|measure| column.curve(measure)));
+        let y = Axis::around(values.map(|[_, value]| value), 5);
+        let top = TOP + (ROW[0] + ROW[1]) * number as f64;
+        let mut title = Some(ROWS[row]);
+        for (column, [left, right]) in self.columns.iter().zip(&self.spans).filter(|(column, _)| column.has(row)) {
+            let corners = [[*left, top], [*right, top + ROW[0]]];
+            let panel = Panel { corners, x: epochs(column, right - left), y: y.clone() };
+            let last = self.rows[number + 1..].iter().all(|&below| !column.has(below));
+            panel.frame(canvas, last.then_some("epoch"), title.take());
+            for measure in measures_of(row) {
+                let colour = series(MEASURES[measure].1);
+                panel.curve(canvas, &column.curve(measure), Stroke { colour, width: 1.8, dash: Dash::Solid });
+            }
+        }
+    }
 }
 
 fn name(stage: Stage) -> &'static str {
@@ -161,15 +195,4 @@ fn spans(columns: &[Column]) -> Vec<[f64; 2]> {
         left += width * share + COLUMN_GAP;
     }
     spans
-}
-
-fn legend(canvas: &Canvas<'_>) {
-    canvas.text("History", [LEFT, 24.0], Look { size: Size::Title, anchor: Anchor::Left, colour: INK });
-    let mut left = LEFT + 110.0;
-    for (number, name) in COLOURS.iter().enumerate() {
-        let stroke = Stroke { colour: series(number), width: 2.5, dash: Dash::Solid };
-        canvas.line(&[[left, 24.0], [left + 24.0, 24.0]], stroke);
-        canvas.text(name, [left + 30.0, 24.0], Look { size: Size::Normal, anchor: Anchor::Left, colour: INK });
-        left += 54.0 + text_width(name, Size::Normal);
-    }
 }

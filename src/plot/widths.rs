@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, Dash, Look, Size, Stroke, drawing, shortened, text_width};
-use super::colour::{FAINT_INK, INK, series};
+use super::colour::{EDGE, FAINT_INK, INK, series};
 use super::labels::spread;
 use super::panel::{Panel, nothing};
 use crate::record::{HistoryRecord, SearchEpoch};
@@ -51,8 +51,7 @@ pub fn widths_svg(records: &[HistoryRecord], columns: u64) -> String {
         panel.frame(canvas, Some("epoch"), Some("width (channels)"));
         for edge in edges {
             let [_, height] = panel.place(1.0, edge);
-            canvas
-                .line(&[[LEFT, height], [right, height]], Stroke { colour: FAINT_INK, width: 0.8, dash: Dash::Dashed });
+            canvas.line(&[[LEFT, height], [right, height]], Stroke { colour: EDGE, width: 0.7, dash: Dash::Dashed });
         }
         for (number, track) in tracks.iter().enumerate() {
             panel.curve(canvas, &track.points, Stroke { colour: series(number), width: 1.8, dash: Dash::Solid });
