@@ -1,1 +1,342 @@
-//! (in the making)
+//! Accuracy against latency: points of runs and tables, and the front of each accelerator.
+
+mod point;
+mod runs;
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use crate::front::{Objective, hypervolume_2, nadir_reference, non_dominated};
+use crate::record::RecordError;
+
+pub use point::{AccuracyFrom, Point};
+pub use runs::{Runs, points_of_runs};
+
+/// Both objectives of a [`Front`], error and latency.
+const OBJECTIVES: [Objective; 2] = [Objective::Minimise, Objective::Minimise];
+
+/// Why points have no front.
+#[derive(Debug, thiserror::Error)]
+pub enum ParetoError {
+    /// A folder that is no run's, or whose summary cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A number that no run can have.
+    #[error("`{name}`: {rule}, got {given}")]
+    Value {
+        /// The point or folder.
+        name: String,
+        /// What must hold.
+        rule: &'static str,
+        /// What was found.
+        given: f64,
+    },
+    /// Nothing is left to draw a front through.
+    #[error("none of {given} run folders has an accuracy and a latency{}", listed(.skipped))]
+    NoPoints {
+        /// How many folders were given.
+        given: usize,
+        /// Why each was left out.
+        skipped: Vec<String>,
+    },
+    /// A front would have two points of one name.
+    #[error("two points on `{accelerator}` are named `{name}`; names must be unique")]
+    SameName {
+        /// The accelerator.
+        accelerator: String,
+        /// The name.
+        name: String,
+    },
+    /// A reference that nothing dominates has no hypervolume.
+    #[error(
+        "no point on `{accelerator}` betters the reference {},{} in error and latency both; the least error is {least_error}, \
+         the least latency {least_latency_ms} ms: give a reference beyond one of the points", reference.error, reference.latency_ms
+    )]
+    Reference {
+        /// The accelerator.
+        accelerator: String,
+        /// What was given.
+        reference: Reference,
+        /// Least error of the points, a fraction.
+        least_error: f64,
+        /// Least latency of the points, ms.
+        least_latency_ms: f64,
+    },
+}
+
+fn listed(reasons: &[String]) -> String {
+    reasons.iter().map(|reason| format!("\n  {reason}")).collect()
+}
+
+/// The corner that bounds the hypervolume.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Reference {
+    /// Error, a fraction.
+    pub error: f64,
+    /// Latency, ms.
+    pub latency_ms: f64,
+}
+
+/// Points on one accelerator and which of them no other dominates; serializes to the form of `pareto --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Front {
+    accelerator: String,
+    points: Vec<Point>,
+    #[serde(rename = "front")]
+    names: Vec<String>,
+    reference: Reference,
+    hypervolume: f64,
+    #[serde(skip)]
+    members: Vec<usize>,
+}
+
+impl Front {
+    /// The front of `points`, all on `accelerator`.
+    ///
+    /// Without a `reference` it lies a tenth beyond the front's worst error and latency ([`nadir_reference`]), so it
+    /// moves with the points: compare hypervolumes under one reference only.
+    ///
+    /// # Errors
+    /// [`ParetoError::NoPoints`] without points, [`ParetoError::SameName`], [`ParetoError::Value`] where an error or a
+    /// latency is no such number, [`ParetoError::Reference`] where a given reference is dominated by no point.
+    pub fn new(accelerator: &str, points: Vec<Point>, reference: Option<Reference>) -> Result<Self, ParetoError> {
+        check(accelerator, &points)?;
+        let vectors: Vec<[f64; 2]> = points.iter().map(|point| [point.error, point.latency_ms]).collect();
+        let members = non_dominated(&vectors, &OBJECTIVES);
+        let Some(nadir) = nadir_reference(&vectors, &OBJECTIVES) else {
+            return Err(ParetoError::NoPoints { given: points.len(), skipped: Vec::new() });
+        };
+        let corner = reference.map_or(nadir, |given| [given.error, given.latency_ms]);
+        let hypervolume = hypervolume_2(&vectors, &OBJECTIVES, corner);
+        if let Some(given) = reference.filter(|_| hypervolume <= 0.0) {
+            return Err(unreached(accelerator, &vectors, given));
+        }
+        let names = members.iter().map(|&i| points[i].name.clone()).collect();
+        let reference = Reference { error: corner[0], latency_ms: corner[1] };
+        Ok(Self { accelerator: accelerator.to_owned(), points, names, reference, hypervolume, members })
+    }
+
+    /// Name of the accelerator.
+    #[must_use]
+    pub fn accelerator(&self) -> &str {
+        &self.accelerator
+    }
+
+    /// All points, in the order given.
+    #[must_use]
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// The places in [`Front::points`] of those on the front, ascending.
+    #[must_use]
+    pub fn members(&self) -> &[usize] {
+        &self.members
+    }
+
+    /// The names of those on the front, in the same order.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The corner of the hypervolume.
+    #[must_use]
+    pub fn reference(&self) -> Reference {
+        self.reference
+    }
+
+    /// Area that the front dominates up to the reference, in ms (error is a fraction); more is better.
+    #[must_use]
+    pub fn hypervolume(&self) -> f64 {
+        self.hypervolume
+    }
+
+    /// The points as CSV with a header; `error` and `utilization` are fractions, `on_front` is `true` or `false`.
+    ///
+    /// # Panics
+    /// Never: memory is always written to.
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        csv(std::slice::from_ref(self))
+    }
+}
+
+/// One front for each accelerator, in the order in which they first occur.
+///
+/// # Errors
+/// As [`Front::new`]; a given `reference` must be dominated on every accelerator.
+pub fn fronts(points: Vec<Point>, reference: Option<Reference>) -> Result<Vec<Front>, ParetoError> {
+    let mut groups: Vec<(String, Vec<Point>)> = Vec::new();
+    for point in points {
+        match groups.iter_mut().find(|(accelerator, _)| *accelerator == point.accelerator) {
+            Some((_, group)) => group.push(point),
+            None => groups.push((point.accelerator.clone(), vec![point])),
+        }
+    }
+    groups.into_iter().map(|(accelerator, group)| Front::new(&accelerator, group, reference)).collect()
+}
+
+/// What `pareto --json` prints: the object of the one accelerator, or an array of several; ends in a newline.
+///
+/// # Panics
+/// Never: fronts hold finite numbers and strings.
+#[must_use]
+pub fn json(fronts: &[Front]) -> String {
+    let text = match fronts {
+        [one] => serde_json::to_string_pretty(one),
+        several => serde_json::to_string_pretty(several),
+    };
+    text.expect("plain records always serialize") + "\n"
+}
+
+/// The points of all `fronts` as one CSV, as [`Front::to_csv`].
+///
+/// # Panics
+/// Never: memory is always written to.
+#[must_use]
+pub fn csv(fronts: &[Front]) -> String {
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
+    writer.write_record(HEADER).expect("memory is always written to");
+    for front in fronts {
+        let members: HashSet<usize> = front.members.iter().copied().collect();
+        for (i, point) in front.points.iter().enumerate() {
+            writer.write_record(row(point, members.contains(&i))).expect("memory is always written to");
+        }
+    }
+    String::from_utf8(writer.into_inner().expect("memory is always written to")).expect("strings went in")
+}
+
+const HEADER: [&str; 11] = [
+    "name",
+    "error",
+    "latency_ms",
+    "utilization",
+    "on_front",
+    "accelerator",
+    "params",
+    "macs",
+    "seed",
+    "accuracy_from",
+    "run",
+];
+
+fn row(point: &Point, on_front: bool) -> [String; HEADER.len()] {
+    [
+        point.name.clone(),
+        point.error.to_string(),
+        point.latency_ms.to_string(),
+        written(point.utilization),
+        on_front.to_string(),
+        point.accelerator.clone(),
+        written(point.params),
+        written(point.macs),
+        written(point.seed),
+        point.accuracy_from.to_string(),
+        point.run.clone().unwrap_or_default(),
+    ]
+}
+
+fn written<T: ToString>(value: Option<T>) -> String {
+    value.map_or(String::new(), |value| value.to_string())
+}
+
+fn check(accelerator: &str, points: &[Point]) -> Result<(), ParetoError> {
+    let mut names = HashSet::new();
+    for point in points {
+        point.check()?;
+        if !names.insert(point.name.as_str()) {
+            return Err(ParetoError::SameName { accelerator: accelerator.to_owned(), name: point.name.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn unreached(accelerator: &str, vectors: &[[f64; 2]], reference: Reference) -> ParetoError {
+    let least = |i: usize| vectors.iter().map(|vector| vector[i]).fold(f64::INFINITY, f64::min);
+    ParetoError::Reference {
+        accelerator: accelerator.to_owned(),
+        reference,
+        least_error: least(0),
+        least_latency_ms: least(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(name: &str, error: f64, latency_ms: f64) -> Point {
+        Point::new(name, "tpu-v1", [error, latency_ms])
+    }
+
+    #[test]
+    fn the_json_has_the_form_that_was_promised() {
+        let points = vec![point("a", 0.5, 1.0), point("b", 0.25, 2.0), point("c", 0.5, 2.0)];
+        let front = Front::new("tpu-v1", points, Some(Reference { error: 1.0, latency_ms: 4.0 })).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&json(std::slice::from_ref(&front))).unwrap();
+        assert_eq!(value["front"], serde_json::json!(["a", "b"]));
+        assert_eq!(value["reference"], serde_json::json!({"error": 1.0, "latency_ms": 4.0}));
+        // (1 - 0.5) * (4 - 1) + (0.5 - 0.25) * (4 - 2)
+        assert_eq!(value["hypervolume"], 2.0);
+        assert_eq!(value["accelerator"], "tpu-v1");
+        assert_eq!(value["points"][1]["name"], "b");
+        assert_eq!(value["points"][1]["error"], 0.25);
+        assert_eq!(value["points"][1]["latency_ms"], 2.0);
+        assert!(serde_json::from_str::<serde_json::Value>(&json(&[front.clone(), front])).unwrap().is_array());
+    }
+
+    #[test]
+    fn each_accelerator_has_a_front_of_its_own() {
+        let mut slow = point("a", 0.5, 9.0);
+        slow.accelerator = "small".to_owned();
+        let fronts = fronts(vec![point("a", 0.5, 1.0), slow, point("b", 0.25, 2.0)], None).unwrap();
+        let names: Vec<_> = fronts.iter().map(|front| (front.accelerator(), front.names())).collect();
+        let expected = [("tpu-v1", &["a".to_owned(), "b".to_owned()][..]), ("small", &["a".to_owned()][..])];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn the_default_reference_is_a_tenth_beyond_the_front() {
+        let front = Front::new("tpu-v1", vec![point("a", 0.5, 1.0), point("b", 0.25, 2.0)], None).unwrap();
+        let Reference { error, latency_ms } = front.reference();
+        assert!((error - 0.55).abs() < 1e-12 && (latency_ms - 2.2).abs() < 1e-12);
+        assert!(front.hypervolume() > 0.0);
+    }
+
+    #[test]
+    fn a_reference_that_nothing_dominates_is_refused() {
+        let reference = Some(Reference { error: 0.5, latency_ms: 4.0 });
+        let message = Front::new("tpu-v1", vec![point("a", 0.5, 1.0)], reference).unwrap_err().to_string();
+        assert!(message.contains("no point on `tpu-v1` betters the reference 0.5,4"), "{message}");
+        assert!(message.contains("least error is 0.5"), "{message}");
+    }
+
+    #[test]
+    fn numbers_that_no_run_has_are_refused() {
+        for (bad, rule) in [
+            (point("a", 1.5, 1.0), "an error is a fraction from 0 to 1, got 1.5"),
+            (point("a", 0.5, -1.0), "a latency in ms must be finite and not negative, got -1"),
+            (point("a", f64::NAN, 1.0), "got NaN"),
+        ] {
+            let message = Front::new("tpu-v1", vec![bad], None).unwrap_err().to_string();
+            assert!(message.contains(rule), "{message}");
+        }
+        let twice = vec![point("a", 0.5, 1.0), point("a", 0.25, 2.0)];
+        assert!(matches!(Front::new("tpu-v1", twice, None), Err(ParetoError::SameName { .. })));
+    }
+
+    #[test]
+    fn the_csv_says_what_is_on_the_front() {
+        let front = Front::new("tpu-v1", vec![point("a,b", 0.5, 1.0), point("c", 0.75, 1.5)], None).unwrap();
+        let text = front.to_csv();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[0],
+            "name,error,latency_ms,utilization,on_front,accelerator,params,macs,seed,accuracy_from,run"
+        );
+        assert_eq!(lines[1], "\"a,b\",0.5,1,,true,tpu-v1,,,,test,");
+        assert_eq!(lines[2], "c,0.75,1.5,,false,tpu-v1,,,,test,");
+    }
+}

@@ -1,0 +1,193 @@
+//! Points of run folders.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{AccuracyFrom, ParetoError, Point};
+use crate::record::{RunFolder, Summary};
+
+/// What was found in run folders.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Runs {
+    /// A point for each run with an accuracy, in the order given.
+    pub points: Vec<Point>,
+    /// What was left out and what should not be compared, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// The points of the runs in `folders`.
+///
+/// The error is 1 - test accuracy, or 1 - validation accuracy where no test was run. A run that has no summary yet or no
+/// accuracy is left out with a warning; so is a folder given twice, and a comparison that is not fair (several data
+/// sets, timings, or kinds of accuracy) gives a warning, too. A point is named as its run; where runs share a name it is
+/// `<name>-s<seed>`, and the folder's path where that is shared as well.
+///
+/// # Errors
+/// [`ParetoError::Record`] where a folder is not there, is no run's, or its summary cannot be read;
+/// [`ParetoError::Value`] where an accuracy is no fraction; [`ParetoError::NoPoints`] where nothing is left.
+pub fn points_of_runs(folders: &[PathBuf]) -> Result<Runs, ParetoError> {
+    let mut warnings = Vec::new();
+    let mut found: Vec<(Point, Summary)> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for folder in folders {
+        if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
+            warnings.push(format!("`{}` is given twice and counted once", folder.display()));
+            continue;
+        }
+        match point_of_run(folder)? {
+            Ok(run) => found.push(run),
+            Err(reason) => warnings.push(format!("`{}` is left out: {reason}", folder.display())),
+        }
+    }
+    if found.is_empty() {
+        return Err(ParetoError::NoPoints { given: folders.len(), skipped: warnings });
+    }
+    warnings.extend(unfair(&found));
+    let mut points: Vec<Point> = found.into_iter().map(|(point, _)| point).collect();
+    tell_apart(&mut points);
+    Ok(Runs { points, warnings })
+}
+
+/// The point of one run, or why it has none.
+fn point_of_run(folder: &Path) -> Result<Result<(Point, Summary), &'static str>, ParetoError> {
+    let Some(summary) = RunFolder::open(folder)?.read_summary()? else {
+        return Ok(Err("it has no summary.json, so its run has not ended"));
+    };
+    let accuracy = summary.accuracy;
+    let measured = |value: Option<f64>| value.filter(|value| !value.is_nan());
+    let test = measured(accuracy.test).map(|value| (value, AccuracyFrom::Test));
+    let validation = measured(accuracy.validation).map(|value| (value, AccuracyFrom::Validation));
+    let Some((accuracy, accuracy_from)) = test.or(validation) else {
+        return Ok(Err("its summary.json has neither a test nor a validation accuracy"));
+    };
+    if summary.latency_ms.is_nan() {
+        return Ok(Err("its summary.json has no latency"));
+    }
+    if !(0.0..=1.0).contains(&accuracy) {
+        let rule = "an accuracy is a fraction from 0 to 1";
+        return Err(ParetoError::Value { name: folder.display().to_string(), rule, given: accuracy });
+    }
+    let point = Point {
+        utilization: summary.overall_utilization,
+        params: Some(summary.params),
+        macs: Some(summary.macs),
+        seed: Some(summary.seed),
+        accuracy_from,
+        run: Some(folder.display().to_string()),
+        ..Point::new(&summary.name, &summary.accelerator, [1.0 - accuracy, summary.latency_ms])
+    };
+    point.check()?;
+    Ok(Ok((point, summary)))
+}
+
+/// Names that several points share become longer, until they differ or the path says it all.
+fn tell_apart(points: &mut [Point]) {
+    lengthen_shared(points, |point| point.seed.map(|seed| format!("{}-s{seed}", point.name)));
+    lengthen_shared(points, |point| point.run.clone());
+}
+
+fn lengthen_shared(points: &mut [Point], longer: impl Fn(&Point) -> Option<String>) {
+    let names: Vec<String> = points.iter().map(|point| point.name.clone()).collect();
+    for point in points {
+        let shared = names.iter().filter(|name| **name == point.name).count() > 1;
+        if let Some(name) = longer(point).filter(|_| shared) {
+            point.name = name;
+        }
+    }
+}
+
+/// What makes the points of one front differ in more than their networks.
+fn unfair(runs: &[(Point, Summary)]) -> Vec<String> {
+    let kinds: BTreeSet<String> = runs.iter().map(|(point, _)| point.accuracy_from.to_string()).collect();
+    let data: BTreeSet<String> = runs.iter().filter_map(|(_, summary)| summary.data.clone()).collect();
+    let timing: BTreeSet<String> = runs.iter().filter_map(|(_, summary)| summary.timing.clone()).collect();
+    [("kinds of accuracy", kinds), ("data sets", data), ("timings", timing)]
+        .into_iter()
+        .filter(|(_, values)| values.len() > 1)
+        .map(|(what, values)| format!("the runs are of different {what}: {}", Vec::from_iter(values).join(", ")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Run<'a> {
+        folder: &'a str,
+        seed: u64,
+        accuracy: &'a str,
+    }
+
+    fn make(above: &Path, run: &Run) -> PathBuf {
+        let folder = above.join(run.folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = format!(
+            r#"{{"name":"demo","seed":{},"stop_reason":"epoch-limit","search_seconds":0.0,"train_seconds":0.0,
+            "peak_memory_bytes":0,"accuracy":{},"accelerator":"tpu-v1","latency_ms":1.0,"mapping_utilization":null,
+            "overall_utilization":0.5,"macs":7,"params":3}}"#,
+            run.seed, run.accuracy
+        );
+        std::fs::write(folder.join("summary.json"), text).unwrap();
+        folder
+    }
+
+    #[test]
+    fn test_accuracy_goes_before_validation_accuracy() {
+        let above = tempfile::tempdir().unwrap();
+        let both = r#"{"validation":0.5,"test":0.75}"#;
+        let one = r#"{"validation":0.5,"test":null}"#;
+        let folders = [
+            make(above.path(), &Run { folder: "a", seed: 0, accuracy: both }),
+            make(above.path(), &Run { folder: "b", seed: 1, accuracy: one }),
+        ];
+        let runs = points_of_runs(&folders).unwrap();
+        let errors: Vec<_> = runs.points.iter().map(|p| (p.name.as_str(), p.error, p.accuracy_from)).collect();
+        assert_eq!(errors, [("demo-s0", 0.25, AccuracyFrom::Test), ("demo-s1", 0.5, AccuracyFrom::Validation)]);
+        assert_eq!(runs.warnings, ["the runs are of different kinds of accuracy: test, validation"]);
+    }
+
+    #[test]
+    fn runs_of_one_name_and_seed_are_told_apart_by_their_folders() {
+        let above = tempfile::tempdir().unwrap();
+        let accuracy = r#"{"validation":null,"test":0.75}"#;
+        let [a, b, c] =
+            [("a", 0), ("b", 0), ("c", 1)].map(|(folder, seed)| make(above.path(), &Run { folder, seed, accuracy }));
+        let one = points_of_runs(std::slice::from_ref(&a)).unwrap();
+        assert_eq!(one.points[0].name, "demo");
+        let runs = points_of_runs(&[a.clone(), b.clone(), c, a.clone()]).unwrap();
+        let names: Vec<_> = runs.points.iter().map(|point| point.name.clone()).collect();
+        assert_eq!(names, [a.display().to_string(), b.display().to_string(), "demo-s1".to_owned()]);
+        assert_eq!(runs.warnings, [format!("`{}` is given twice and counted once", a.display())]);
+    }
+
+    #[test]
+    fn runs_without_a_result_are_left_out_by_name() {
+        let above = tempfile::tempdir().unwrap();
+        let accuracy = r#"{"validation":null,"test":0.75}"#;
+        let whole = make(above.path(), &Run { folder: "whole", seed: 0, accuracy });
+        let blind =
+            make(above.path(), &Run { folder: "blind", seed: 0, accuracy: r#"{"validation":null,"test":null}"# });
+        let begun = above.path().join("begun");
+        std::fs::create_dir(&begun).unwrap();
+        std::fs::write(begun.join("spec.yaml"), "").unwrap();
+        let runs = points_of_runs(&[blind.clone(), whole, begun.clone()]).unwrap();
+        assert_eq!(runs.points.len(), 1);
+        assert!(runs.warnings[0].contains("blind` is left out: its summary.json has neither"), "{:?}", runs.warnings);
+        assert!(runs.warnings[1].contains("begun` is left out: it has no summary.json"), "{:?}", runs.warnings);
+        let message = points_of_runs(&[blind, begun]).unwrap_err().to_string();
+        assert!(message.starts_with("none of 2 run folders has an accuracy and a latency\n"), "{message}");
+    }
+
+    #[test]
+    fn what_is_no_run_is_an_error() {
+        let above = tempfile::tempdir().unwrap();
+        std::fs::write(above.path().join("thesis.tex"), "").unwrap();
+        let message = points_of_runs(&[above.path().to_owned()]).unwrap_err().to_string();
+        assert!(message.contains("is not a run folder"), "{message}");
+        let message = points_of_runs(&[above.path().join("none")]).unwrap_err().to_string();
+        assert!(message.contains("none cannot be read"), "{message}");
+        let percent = make(above.path(), &Run { folder: "p", seed: 0, accuracy: r#"{"validation":null,"test":75.0}"# });
+        let message = points_of_runs(&[percent]).unwrap_err().to_string();
+        assert!(message.contains("an accuracy is a fraction from 0 to 1, got 75"), "{message}");
+    }
+}

@@ -1,0 +1,206 @@
+//! Made-up records through every picture. `SYSTOLE_PLOTS=DIR` keeps what is drawn, to be looked at.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::pareto::{Front, Point, Reference, fronts};
+use crate::record::{Ended, HistoryRecord, SearchEpoch, SearchStage, TrainEpoch, WidthChoice};
+use crate::units::Cycles;
+
+/// Checks what every picture has, keeps it where that is asked for, and returns it.
+fn drawn(name: &str, svg: String) -> String {
+    if let Some(folder) = std::env::var_os("SYSTOLE_PLOTS") {
+        for extension in ["svg", "png"] {
+            write(&Path::new(&folder).join(format!("{name}.{extension}")), &svg).unwrap();
+        }
+    }
+    assert!(svg.contains("font-family=\"DejaVu Sans, "), "{name}");
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
+    svg
+}
+
+/// Numbers from 0 to 1 that look random: the finisher of splitmix64.
+fn noise(seed: u32) -> f64 {
+    let mut bits = u64::from(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// A point whose utilization is made up from its name.
+fn point(name: &str, accelerator: &str, objectives: [f64; 2]) -> Point {
+    Point {
+        utilization: Some(
+            0.35 + 0.6 * noise(u32::try_from(name.len()).unwrap() * 7 + name.bytes().map(u32::from).sum::<u32>()),
+        ),
+        ..Point::new(name, accelerator, objectives)
+    }
+}
+
+fn cloud(accelerator: &str, count: u32, slowness: f64) -> Vec<Point> {
+    let one = |i: u32| {
+        let x = noise(i + 1);
+        let latency = slowness * 0.03 * 60f64.powf(x);
+        let error = 0.04 + 0.15 * (1.0 - x).powi(2) + 0.08 * noise(i + 1000);
+        point(&format!("uboost-c{i}"), accelerator, [error, latency])
+    };
+    (0..count).map(one).collect()
+}
+
+#[test]
+fn fronts_of_two_accelerators() {
+    let mut points = cloud("tpu-v1", 14, 1.0);
+    points.extend(cloud("small-32x32", 10, 4.0));
+    let svg = drawn("front-two", front_svg(&fronts(points, None).unwrap()));
+    for text in ["latency (ms)", "accuracy (%)", "utilization (%)", "tpu-v1", "small-32x32", "hypervolume"] {
+        assert!(svg.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn a_front_of_a_large_table_names_only_its_front() {
+    let svg = drawn("front-table", front_svg(&fronts(cloud("edge-tpu", 1500, 0.2), None).unwrap()));
+    assert!(svg.matches("uboost-c").count() < 60);
+}
+
+#[test]
+fn one_point_and_equal_points_are_drawn() {
+    let one = vec![point("demo", "tpu-v1", [0.08, 0.012])];
+    let reference = Some(Reference { error: 0.5, latency_ms: 1.0 });
+    drawn("front-one", front_svg(&fronts(one, reference).unwrap()));
+    let equal = ["a", "b", "c"].map(|name| Point::new(name, "tpu-v1", [0.08, 0.5]));
+    let svg = drawn("front-equal", front_svg(&[Front::new("tpu-v1", equal.to_vec(), None).unwrap()]));
+    assert!(!svg.contains("utilization"), "without utilizations there is no bar");
+    drawn("front-none", front_svg(&[]));
+    drawn("front-zero", front_svg(&[Front::new("x", vec![Point::new("perfect", "x", [0.0, 0.0])], None).unwrap()]));
+}
+
+fn search(stage: SearchStage, epoch: u32) -> HistoryRecord {
+    let run = f64::from(epoch) + if stage == SearchStage::Widths { 20.0 } else { 0.0 };
+    let width = |i: u32| {
+        let target = 128.0 * f64::from(1 + i % 4) - if i.is_multiple_of(3) { 20.0 } else { 0.0 };
+        let start = 60.0 + 45.0 * f64::from(i);
+        let expected = target + (start - target) * (-f64::from(epoch) / 6.0).exp() + 4.0 * noise(epoch * 31 + i);
+        (
+            format!("stage{}/block{}/conv{}", i / 4, i / 2 % 2, i % 2),
+            WidthChoice { expected, most_likely: 128 * u64::from(1 + i % 4) },
+        )
+    };
+    let widths = (0..9).map(width).collect::<BTreeMap<_, _>>();
+    HistoryRecord::Epoch(SearchEpoch {
+        stage,
+        epoch,
+        of: 20,
+        temperature: 5.0 - 0.1 * run,
+        train_loss: 0.4 + 2.0 * (-run / 9.0).exp() + 0.1 * noise(epoch),
+        train_accuracy: 0.9 - 0.7 * (-run / 9.0).exp(),
+        validation_loss: if epoch == 7 { f64::NAN } else { 0.6 + 1.8 * (-run / 9.0).exp() + 0.1 * noise(epoch + 77) },
+        validation_accuracy: 0.85 - 0.7 * (-run / 9.0).exp(),
+        latency_ms: 0.05 + 0.2 * (-run / 12.0).exp(),
+        utilization: 0.9 - 0.6 * (-run / 12.0).exp(),
+        objective: 1.0,
+        seconds: 2.0,
+        operators: BTreeMap::new(),
+        widths: if stage == SearchStage::Widths { widths } else { BTreeMap::new() },
+    })
+}
+
+fn train(epoch: u32, of: u32) -> HistoryRecord {
+    HistoryRecord::Train(TrainEpoch {
+        epoch,
+        of,
+        learning_rate: 0.1,
+        loss: 0.1 + 1.5 * (-f64::from(epoch) / 20.0).exp(),
+        accuracy: 0.98 - 0.5 * (-f64::from(epoch) / 20.0).exp(),
+        validation_accuracy: epoch.is_multiple_of(2).then_some(0.93 - 0.5 * (-f64::from(epoch) / 20.0).exp()),
+        seconds: 3.0,
+    })
+}
+
+fn history() -> Vec<HistoryRecord> {
+    let operators = (1..=20).map(|epoch| search(SearchStage::Operators, epoch));
+    let widths = (1..=15).map(|epoch| search(SearchStage::Widths, epoch));
+    let end = HistoryRecord::End(Ended { stop_reason: "epoch-limit".to_owned() });
+    operators.chain(widths).chain((1..=100).map(|epoch| train(epoch, 100))).chain([end]).collect()
+}
+
+#[test]
+fn a_history_of_all_stages() {
+    let svg = drawn("history", history_svg(&history()));
+    for text in ["search: operators", "search: widths", "training", "loss (nats)", "exp. latency (ms)", "epoch"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    drawn("history-train", history_svg(&[train(1, 1)]));
+    drawn("history-none", history_svg(&[]));
+}
+
+#[test]
+fn widths_and_tile_edges() {
+    let svg = drawn("widths", widths_svg(&history(), 128));
+    assert!(svg.contains("multiples of 128 columns") && svg.contains("width (channels)"));
+    drawn("widths-small", widths_svg(&history(), 16));
+    drawn("widths-large", widths_svg(&history(), 512));
+    drawn("widths-none", widths_svg(&[], 0));
+}
+
+fn layers(count: u32) -> Vec<Bar> {
+    let one = |i: u32| Bar {
+        name: format!("stage{}/block{}/conv{}", i / 20, i / 4 % 5, i % 4),
+        cycles: Cycles(u64::from(i.wrapping_mul(2_654_435_761) >> 12) * u64::from(1 + i % 3)),
+        utilization: (!i.is_multiple_of(7)).then(|| noise(i + 50)),
+    };
+    (0..count).map(one).collect()
+}
+
+#[test]
+fn cycles_of_few_and_many_layers() {
+    for count in [0, 1, 5, 60] {
+        let bars = layers(count);
+        let svg = drawn(&format!("bars-{count}"), estimate_bars_svg(&bars, "resnet on tpu-v1 at batch 1: 0.123 ms"));
+        assert!(bars.iter().all(|bar| svg.contains(&bar.name)));
+    }
+}
+
+#[test]
+fn equal_records_give_equal_bytes() {
+    assert_eq!(history_svg(&history()), history_svg(&history()));
+    let fronts = fronts(cloud("tpu-v1", 20, 1.0), None).unwrap();
+    let svg = front_svg(&fronts);
+    assert_eq!(svg, front_svg(&fronts));
+    assert_eq!(png::render(&svg).unwrap(), png::render(&svg).unwrap());
+}
+
+#[test]
+fn names_with_marks_of_xml_are_escaped() {
+    let svg = front_svg(&fronts(vec![point("a<b>&\"c\"", "x & y", [0.1, 1.0])], None).unwrap());
+    png::render(&svg).unwrap();
+    assert!(svg.contains("a&lt;b&gt;&amp;"));
+}
+
+#[test]
+fn a_picture_is_written_as_its_extension_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let svg = widths_svg(&history(), 128);
+    let (vector, pixels) = (folder.path().join("widths.svg"), folder.path().join("widths.PNG"));
+    write(&vector, &svg).unwrap();
+    write(&pixels, &svg).unwrap();
+    assert_eq!(std::fs::read_to_string(vector).unwrap(), svg);
+    assert!(std::fs::read(pixels).unwrap().starts_with(b"\x89PNG"));
+    assert!(matches!(write(Path::new("x.png"), "no picture"), Err(PlotError::Png { .. })));
+}
+
+#[test]
+fn text_in_pixels_needs_no_font_of_the_system() {
+    let with = png::render(&widths_svg(&history(), 128)).unwrap();
+    let without = png::render(&widths_svg(&history(), 128).replace("multiples of 128 columns", "")).unwrap();
+    assert_ne!(with, without, "text leaves a trace");
+}
+
+#[test]
+fn another_extension_is_refused_with_the_two_that_work() {
+    for path in ["front.pdf", "front"] {
+        let message = write(Path::new(path), "<svg/>").unwrap_err().to_string();
+        assert_eq!(message, format!("`{path}`: a plot is written as .svg or .png, by the file's extension"));
+    }
+    assert!(check_path(Path::new("FRONT.PNG")).is_ok());
+}

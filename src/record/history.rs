@@ -1,0 +1,329 @@
+//! `history.jsonl`: what each epoch measured, one JSON object a line.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{RecordError, nullable, write};
+
+/// One line of the history.
+///
+/// What is not measured or not finite is written as `null` and read back as `None` or not a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case")]
+pub enum HistoryRecord {
+    /// An epoch of the search.
+    Epoch(SearchEpoch),
+    /// An epoch of training a fixed network.
+    Train(TrainEpoch),
+    /// The end of a sitting; a run that goes on takes it away.
+    End(Ended),
+}
+
+/// The stages of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SearchStage {
+    /// Operators are chosen.
+    Operators,
+    /// Widths are chosen.
+    Widths,
+}
+
+/// An epoch of the search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchEpoch {
+    /// What is being chosen.
+    pub stage: SearchStage,
+    /// Epoch within the stage, from 1.
+    pub epoch: u32,
+    /// Epochs that the stage may take.
+    pub of: u32,
+    /// Temperature of the choices.
+    #[serde(deserialize_with = "nullable::number")]
+    pub temperature: f64,
+    /// Mean loss on the images that train weights, nats.
+    #[serde(deserialize_with = "nullable::number")]
+    pub train_loss: f64,
+    /// Accuracy on them, a fraction.
+    #[serde(deserialize_with = "nullable::number")]
+    pub train_accuracy: f64,
+    /// Mean loss on the images that train choices, nats.
+    #[serde(deserialize_with = "nullable::number")]
+    pub validation_loss: f64,
+    /// Accuracy on them, a fraction.
+    #[serde(deserialize_with = "nullable::number")]
+    pub validation_accuracy: f64,
+    /// Expected latency over the choices, ms, at the job's hardware batch.
+    #[serde(deserialize_with = "nullable::number")]
+    pub latency_ms: f64,
+    /// Expected utilization over the choices, a fraction.
+    #[serde(deserialize_with = "nullable::number")]
+    pub utilization: f64,
+    /// What the search minimises.
+    #[serde(deserialize_with = "nullable::number")]
+    pub objective: f64,
+    /// Time that the epoch took, s.
+    #[serde(deserialize_with = "nullable::number")]
+    pub seconds: f64,
+    /// For each place of choice, by name: the probability of each candidate, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "nullable::by_name")]
+    pub operators: BTreeMap<String, BTreeMap<String, f64>>,
+    /// For each width, by name: what stands.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub widths: BTreeMap<String, WidthChoice>,
+}
+
+/// How a width stands, channels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct WidthChoice {
+    /// The mean over its probabilities.
+    #[serde(deserialize_with = "nullable::number")]
+    pub expected: f64,
+    /// The one with the greatest probability.
+    pub most_likely: u64,
+}
+
+/// An epoch of training a fixed network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainEpoch {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Epochs in all.
+    pub of: u32,
+    /// Learning rate at the epoch's end.
+    #[serde(deserialize_with = "nullable::number")]
+    pub learning_rate: f64,
+    /// Mean training loss, nats.
+    #[serde(deserialize_with = "nullable::number")]
+    pub loss: f64,
+    /// Training accuracy, a fraction.
+    #[serde(deserialize_with = "nullable::number")]
+    pub accuracy: f64,
+    /// Accuracy on images held out, a fraction, where there are any.
+    pub validation_accuracy: Option<f64>,
+    /// Time that the epoch took, s.
+    #[serde(deserialize_with = "nullable::number")]
+    pub seconds: f64,
+}
+
+/// The end of a sitting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Why it ended, as in the summary.
+    pub stop_reason: String,
+}
+
+/// The stages of a run, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Operators are chosen.
+    Operators,
+    /// Widths are chosen.
+    Widths,
+    /// The network found is trained.
+    Train,
+}
+
+/// An epoch of a run, ordered as the run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The stage.
+    pub stage: Stage,
+    /// The epoch within it, from 1.
+    pub epoch: u32,
+}
+
+impl HistoryRecord {
+    /// Which epoch this is; nothing for the end.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Epoch(epoch) => {
+                let stage = match epoch.stage {
+                    SearchStage::Operators => Stage::Operators,
+                    SearchStage::Widths => Stage::Widths,
+                };
+                Some(Position { stage, epoch: epoch.epoch })
+            }
+            Self::Train(epoch) => Some(Position { stage: Stage::Train, epoch: epoch.epoch }),
+            Self::End(_) => None,
+        }
+    }
+}
+
+/// Appends to a history, a whole line at a time.
+#[derive(Debug)]
+pub struct HistoryWriter {
+    path: PathBuf,
+    file: File,
+}
+
+impl HistoryWriter {
+    /// Starts an empty history at `path`.
+    ///
+    /// # Errors
+    /// [`RecordError::Write`].
+    pub fn create(path: &Path) -> Result<Self, RecordError> {
+        write(path, b"")?;
+        Self::append_to(path)
+    }
+
+    /// Goes on with the history at `path`: keeps what comes before the epoch `next`, which is the first to be run again.
+    ///
+    /// Ends go, too, and a last line that was torn off. A file that is not there is started.
+    ///
+    /// # Errors
+    /// [`RecordError`] where it cannot be read or written, or a line is no record.
+    pub fn resume(path: &Path, next: Position) -> Result<Self, RecordError> {
+        if !path.exists() {
+            return Self::create(path);
+        }
+        let text = text(path)?;
+        let mut kept = String::new();
+        for (number, line) in lines(&text) {
+            if parse(path, number, line)?.position().is_some_and(|position| position < next) {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+        }
+        write(path, kept.as_bytes())?;
+        Self::append_to(path)
+    }
+
+    /// Writes one record as a line and hands it to the system.
+    ///
+    /// # Errors
+    /// [`RecordError::Write`].
+    ///
+    /// # Panics
+    /// Never: records have string keys, so they always serialize.
+    pub fn append(&mut self, record: &HistoryRecord) -> Result<(), RecordError> {
+        let mut line = serde_json::to_string(record).expect("plain records always serialize");
+        line.push('\n');
+        // One call, no buffer: a process that is killed leaves whole lines, or one torn line at the end.
+        self.file.write_all(line.as_bytes()).map_err(|source| RecordError::write(&self.path, source))
+    }
+
+    fn append_to(path: &Path) -> Result<Self, RecordError> {
+        let file = OpenOptions::new().append(true).open(path);
+        Ok(Self { path: path.to_owned(), file: file.map_err(|source| RecordError::write(path, source))? })
+    }
+}
+
+/// Reads the history at `path`; a last line without its newline was torn off and is left out.
+///
+/// # Errors
+/// [`RecordError::Read`] where it cannot be read, [`RecordError::Json`] with the line where one is no record.
+pub fn read_history(path: &Path) -> Result<Vec<HistoryRecord>, RecordError> {
+    let text = text(path)?;
+    lines(&text).map(|(number, line)| parse(path, number, line)).collect()
+}
+
+/// The text, without regard to a torn character at its end.
+fn text(path: &Path) -> Result<String, RecordError> {
+    let bytes = std::fs::read(path).map_err(|source| RecordError::read(path, source))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whole lines that are not blank, with how many lines come before each.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.split('\n').enumerate().filter(|(_, line)| !line.trim().is_empty())
+}
+
+fn parse(path: &Path, lines_before: usize, line: &str) -> Result<HistoryRecord, RecordError> {
+    serde_json::from_str(line).map_err(|error| RecordError::json(path, &error, lines_before))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(stage: SearchStage, epoch: u32) -> HistoryRecord {
+        HistoryRecord::Epoch(SearchEpoch {
+            stage,
+            epoch,
+            of: 3,
+            temperature: 1.0,
+            train_loss: 2.0,
+            train_accuracy: 0.5,
+            validation_loss: 2.5,
+            validation_accuracy: 0.25,
+            latency_ms: 0.125,
+            utilization: 0.75,
+            objective: 3.0,
+            seconds: 1.0,
+            operators: BTreeMap::from([("cell0/op".to_owned(), BTreeMap::from([("skip".to_owned(), 1.0)]))]),
+            widths: BTreeMap::from([("cell0".to_owned(), WidthChoice { expected: 60.5, most_likely: 64 })]),
+        })
+    }
+
+    fn train(epoch: u32, loss: f64) -> HistoryRecord {
+        let rest = TrainEpoch {
+            epoch,
+            of: 9,
+            learning_rate: 0.1,
+            loss,
+            accuracy: 0.5,
+            validation_accuracy: None,
+            seconds: 1.0,
+        };
+        HistoryRecord::Train(rest)
+    }
+
+    fn end() -> HistoryRecord {
+        HistoryRecord::End(Ended { stop_reason: "interrupted".to_owned() })
+    }
+
+    #[test]
+    fn what_was_appended_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.jsonl");
+        let records = [search(SearchStage::Operators, 1), search(SearchStage::Widths, 1), train(1, 0.5), end()];
+        let mut writer = HistoryWriter::create(&path).unwrap();
+        records.iter().for_each(|record| writer.append(record).unwrap());
+        assert_eq!(read_history(&path).unwrap(), records);
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_does_not_break_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.jsonl");
+        let mut writer = HistoryWriter::create(&path).unwrap();
+        let HistoryRecord::Epoch(mut epoch) = search(SearchStage::Widths, 1) else { unreachable!("it is an epoch") };
+        epoch.operators.get_mut("cell0/op").unwrap().insert("conv".to_owned(), f64::NAN);
+        writer.append(&HistoryRecord::Epoch(epoch)).unwrap();
+        writer.append(&train(1, f64::INFINITY)).unwrap();
+        let back = read_history(&path).unwrap();
+        let [HistoryRecord::Epoch(first), HistoryRecord::Train(second)] = &back[..] else { panic!("{back:?}") };
+        assert!(first.operators["cell0/op"]["conv"].is_nan() && second.loss.is_nan());
+    }
+
+    #[test]
+    fn going_on_keeps_what_comes_before_the_next_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.jsonl");
+        let mut writer = HistoryWriter::create(&path).unwrap();
+        let (first, second) = (search(SearchStage::Operators, 2), search(SearchStage::Widths, 1));
+        for record in [&first, &second, &search(SearchStage::Widths, 2), &end()] {
+            writer.append(record).unwrap();
+        }
+        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"record\":\"tr").unwrap();
+        let mut writer = HistoryWriter::resume(&path, Position { stage: Stage::Widths, epoch: 2 }).unwrap();
+        writer.append(&train(1, 0.5)).unwrap();
+        assert_eq!(read_history(&path).unwrap(), [first, second, train(1, 0.5)]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_record_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.jsonl");
+        std::fs::write(&path, "{\"record\":\"end\",\"stop_reason\":\"x\"}\n{\"record\":\"start\"}\n").unwrap();
+        let message = read_history(&path).unwrap_err().to_string();
+        assert!(message.contains("history.jsonl:2:") && message.contains("unknown variant `start`"), "{message}");
+    }
+}

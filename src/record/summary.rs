@@ -1,0 +1,116 @@
+//! What a run came to.
+
+use serde::{Deserialize, Serialize};
+
+use super::nullable;
+use crate::units::{Bytes, Cycles, Macs};
+
+/// The stop reason of a run that was stopped before its end and can go on.
+pub const INTERRUPTED: &str = "interrupted";
+
+/// `summary.json`: the result of a run in one object. What is not measured is `null` or absent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Name of the job.
+    pub name: String,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Why it ended; [`INTERRUPTED`] where it can go on.
+    pub stop_reason: String,
+    /// Time spent searching, s, over all sittings.
+    #[serde(deserialize_with = "nullable::number")]
+    pub search_seconds: f64,
+    /// Time spent training the network found, s, over all sittings.
+    #[serde(deserialize_with = "nullable::number")]
+    pub train_seconds: f64,
+    /// Most memory in use at a time.
+    pub peak_memory_bytes: Bytes,
+    /// Accuracies of the trained network, fractions.
+    pub accuracy: Accuracy,
+    /// Name of the accelerator.
+    pub accelerator: String,
+    /// Latency at batch 1, ms.
+    #[serde(deserialize_with = "nullable::number")]
+    pub latency_ms: f64,
+    /// Array MACs over what the array could do while its tiles stream, a fraction: what tiling alone loses; nothing
+    /// where there are no MACs.
+    pub mapping_utilization: Option<f64>,
+    /// Array MACs over what the array could do in its cycles, a fraction: adds load, fill and drain; nothing where
+    /// there are no MACs.
+    pub overall_utilization: Option<f64>,
+    /// Multiply-accumulates for one image.
+    pub macs: Macs,
+    /// Trained parameters.
+    pub params: u64,
+    /// Cycles at batch 1, never calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycles: Option<Cycles>,
+    /// Timing model, as the accelerator file names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<String>,
+    /// All MACs over what the array could do in the total cycles, a fraction: adds memory, vector work and stalls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_to_end_utilization: Option<f64>,
+    /// Images at a time in the search's objective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_batch: Option<u64>,
+    /// Latency of such a batch, ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_batch_latency_ms: Option<f64>,
+    /// Weight of latency in the objective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
+    /// Weight of utilization in the objective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta: Option<f64>,
+    /// Hardware cost that the search used, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<String>,
+    /// Name of the data set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+}
+
+/// Accuracies, fractions of the images; nothing where it was not measured.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// On the validation images; nothing where the final training used them.
+    pub validation: Option<f64>,
+    /// On the test images.
+    pub test: Option<f64>,
+}
+
+impl Summary {
+    /// Whether nothing is left to do: the run was not interrupted.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.stop_reason != INTERRUPTED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = r#"{"name": "demo", "seed": 0, "stop_reason": "epoch-limit", "search_seconds": 1.5, "train_seconds": 2.0,
+        "peak_memory_bytes": 7, "accuracy": {"validation": null, "test": 0.5}, "accelerator": "tpu-v1", "latency_ms": 0.25,
+        "mapping_utilization": 0.5, "overall_utilization": null, "macs": 9, "params": 3}"#;
+
+    #[test]
+    fn the_fixed_fields_are_enough_and_come_out_as_they_went_in() {
+        let summary: Summary = serde_json::from_str(LEAST).unwrap();
+        assert_eq!(summary.accuracy, Accuracy { validation: None, test: Some(0.5) });
+        let expected: serde_json::Value = serde_json::from_str(LEAST).unwrap();
+        assert_eq!(serde_json::to_value(&summary).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_number_that_json_cannot_hold_is_read_back_as_none() {
+        let mut summary: Summary = serde_json::from_str(LEAST).unwrap();
+        summary.latency_ms = f64::INFINITY;
+        summary.accuracy.test = Some(f64::NAN);
+        let text = serde_json::to_string(&summary).unwrap();
+        let back: Summary = serde_json::from_str(&text).unwrap();
+        assert!(back.latency_ms.is_nan() && back.accuracy.test.is_none());
+    }
+}
