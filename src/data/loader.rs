@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::split::shuffle;
-use super::{Augment, DataError, Dataset};
+use super::{Augment, DataError, Dataset, Draws};
 use crate::torch::{channels_last, mix};
 
 /// Images and labels that go through a network together.
@@ -78,18 +78,24 @@ impl<'data> Loader<'data> {
     pub fn epoch(&self, split: &[i64], batch_size: usize, order: Order) -> Result<Epoch<'_>, DataError> {
         let batch_size = batch_size.max(1);
         let mut indices = split.to_vec();
-        let batches = match order {
-            Order::Sequential => split.len().div_ceil(batch_size),
+        let (batches, draws) = match order {
+            Order::Sequential => (split.len().div_ceil(batch_size), None),
             Order::Shuffled { seed, stage, epoch } => {
-                shuffle(&mut indices, mix(&[seed, stage, epoch]));
-                split.len() / batch_size
+                shuffle(&mut indices, mix(&[seed, stage, epoch, 0]));
+                (split.len() / batch_size, Some(self.draws(split.len(), mix(&[seed, stage, epoch, 1]))?))
             }
         };
-        if batches == 0 && order != Order::Sequential {
+        if batches == 0 && draws.is_some() {
             return Err(DataError::BatchTooLarge { batch: batch_size, images: split.len() });
         }
         let indices = Tensor::f_from_slice(&indices)?.f_to_device(self.data.device())?;
-        Ok(Epoch { loader: self, indices, batch_size, batches, order })
+        Ok(Epoch { loader: self, indices, draws, batch_size, batches })
+    }
+
+    fn draws(&self, images: usize, seed: u64) -> Result<Draws, DataError> {
+        let side = self.data.images.size()[3];
+        let side = u32::try_from(side).expect("an image is narrower than 2^32");
+        self.augment.draw(images, side, seed)?.to_device(self.data.device())
     }
 
     fn normalised(&self, bytes: &Tensor) -> Result<Tensor, DataError> {
@@ -107,9 +113,10 @@ pub struct Epoch<'loader> {
     loader: &'loader Loader<'loader>,
     /// Numbers of the images in order: i64 `[images]`.
     indices: Tensor,
+    /// How each of them is changed, where they are.
+    draws: Option<Draws>,
     batch_size: usize,
     batches: usize,
-    order: Order,
 }
 
 impl Epoch<'_> {
@@ -119,7 +126,7 @@ impl Epoch<'_> {
         self.batches
     }
 
-    /// Batch `number` of the pass, from 0. A shuffled one draws from libtorch's generator: seed the step before.
+    /// Batch `number` of the pass, from 0, the same however often and in whatever order batches are asked for.
     ///
     /// # Errors
     /// Where the device has no room.
@@ -128,20 +135,16 @@ impl Epoch<'_> {
     /// Where there is no such batch.
     pub fn batch(&self, number: usize) -> Result<Batch, DataError> {
         assert!(number < self.batches, "batch {number} of {}", self.batches);
-        let first = number * self.batch_size;
-        let images_left = usize::try_from(self.indices.size()[0]).expect("a size is not negative") - first;
         let size = |value| i64::try_from(value).expect("images in memory are fewer than 2^63");
-        let chosen = self.indices.f_narrow(0, size(first), size(images_left.min(self.batch_size)))?;
+        let first = size(number * self.batch_size);
+        let count = size(self.batch_size).min(self.indices.size()[0] - first);
+        let chosen = self.indices.f_narrow(0, first, count)?;
         let bytes = self.loader.data.images.f_index_select(0, &chosen)?;
         let labels = self.loader.data.labels.f_index_select(0, &chosen)?;
-        let images = match self.order {
-            Order::Sequential => self.loader.normalised(&bytes)?,
-            Order::Shuffled { .. } => {
-                let mut images = self.loader.normalised(&self.loader.augment.move_pixels(&bytes))?;
-                self.loader.augment.cut_out(&mut images);
-                images
-            }
-        };
+        let Some(draws) = &self.draws else { return Ok(Batch { images: self.loader.normalised(&bytes)?, labels }) };
+        let draws = draws.narrow(first, count)?;
+        let mut images = self.loader.normalised(&draws.move_pixels(&bytes))?;
+        draws.cut_out(&mut images);
         Ok(Batch { images, labels })
     }
 }
@@ -152,7 +155,7 @@ mod tests {
 
     use super::*;
     use crate::data::{Flip, shapes};
-    use crate::torch::{is_channels_last, seed_step};
+    use crate::torch::is_channels_last;
 
     const SHUFFLED: Order = Order::Shuffled { seed: 5, stage: 1, epoch: 2 };
 
@@ -205,10 +208,7 @@ mod tests {
         let data = data();
         let augment = Augment { padding: 4, flip: Flip::Half, cutout: 8 };
         let loader = Loader::new(&data, augment, Layout::Contiguous).unwrap();
-        let first = |order| {
-            seed_step(5, 1, 2, 0);
-            loader.epoch(&split(), 8, order).unwrap().batch(0).unwrap()
-        };
+        let first = |order| loader.epoch(&split(), 8, order).unwrap().batch(0).unwrap();
         let (one, two) = (first(SHUFFLED), first(SHUFFLED));
         assert!(one.images.equal(&two.images) && one.labels.equal(&two.labels));
         let other = first(Order::Shuffled { seed: 5, stage: 1, epoch: 3 });

@@ -8,7 +8,7 @@ mod loader;
 pub mod shapes;
 mod split;
 
-pub use augment::{Augment, Flip};
+pub use augment::{Augment, Draws, Flip};
 pub use dataset::{Dataset, Pixels, Statistics};
 pub use error::DataError;
 pub use loader::{Batch, Epoch, Layout, Loader, Order};

@@ -10,9 +10,10 @@
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::Rng;
 
 use super::Pixels;
+use super::split::generator;
 
 /// Names of the classes, in the order of the labels.
 pub const CLASSES: [&str; 10] =
@@ -25,15 +26,17 @@ pub const TRAINING: usize = 8_000;
 pub const TEST: usize = 2_000;
 
 /// Smallest and largest radius of a figure, in pixels.
-const RADIUS: Range<f32> = 4.5..11.0;
-/// Smallest and largest distance of the figure's colour from the ground's, in grey levels (Euclidean, over RGB).
-const CONTRAST: Range<f32> = 55.0..140.0;
+const RADIUS: Range<f32> = 6.0..12.0;
+/// Smallest and largest distance of a figure's brightness from the ground's, up or down, in grey levels.
+const CONTRAST: Range<f32> = 50.0..95.0;
 /// Largest step of the ground's shading from corner to corner, in grey levels.
-const SHADING: f32 = 45.0;
+const SHADING: f32 = 30.0;
 /// Largest noise on one pixel, in grey levels; its distribution is a triangle.
-const NOISE: f32 = 42.0;
+const NOISE: f32 = 30.0;
 /// Most blobs beside the figure.
-const BLOBS: u32 = 4;
+const BLOBS: u32 = 3;
+/// Largest further distance of each channel, in grey levels.
+const TINT: f32 = 28.0;
 /// Smallest and largest radius of a blob, in pixels.
 const BLOB_RADIUS: Range<f32> = 1.2..2.8;
 
@@ -63,9 +66,7 @@ struct Dice(ChaCha8Rng);
 
 impl Dice {
     fn new(seed: u64, stream: u64) -> Self {
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&seed.to_le_bytes());
-        let mut generator = ChaCha8Rng::from_seed(key);
+        let mut generator = generator(seed);
         generator.set_stream(stream);
         Self(generator)
     }
@@ -87,18 +88,6 @@ impl Dice {
             if (0.01..1.0).contains(&square) {
                 let length = square.sqrt();
                 return [x / length, y / length];
-            }
-        }
-    }
-
-    /// A direction of colour space: a point of the ball, brought to its surface.
-    fn hue(&mut self) -> Colour {
-        loop {
-            let point = [self.within(-1.0..1.0), self.within(-1.0..1.0), self.within(-1.0..1.0)];
-            let square = point[0] * point[0] + point[1] * point[1] + point[2] * point[2];
-            if (0.01..1.0).contains(&square) {
-                let length = square.sqrt();
-                return point.map(|part| part / length);
             }
         }
     }
@@ -140,10 +129,11 @@ fn shade(dice: &mut Dice, ground: Colour) -> Vec<Colour> {
         .collect()
 }
 
-/// A colour at a random distance from `ground`, in a random direction.
+/// A colour that is brighter or darker than `ground` by a random distance, with a random tint.
 fn contrasting(dice: &mut Dice, ground: Colour) -> Colour {
-    let (hue, distance) = (dice.hue(), dice.within(CONTRAST));
-    std::array::from_fn(|channel| ground[channel] + hue[channel] * distance)
+    let sign = if dice.unit() < 0.5 { -1.0 } else { 1.0 };
+    let distance = sign * dice.within(CONTRAST);
+    ground.map(|level| level + distance + dice.within(-TINT..TINT))
 }
 
 /// Where a figure lies: it fits into the circle of `radius` around `centre`, in pixels, turned by `turn`.
@@ -235,4 +225,43 @@ fn star(x: f32, y: f32) -> bool {
         [0.951_056_5, 0.309_017],
     ];
     NORMALS.iter().filter(|normal| normal[0] * x + normal[1] * y < 0.309_017).count() >= 4
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_images_of_seed_zero_are_the_same_bytes_everywhere() {
+        let pixels = generate(0, 200, 56);
+        let hex: String = Sha256::digest(&pixels.images).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "43e72e31df9c8d5110a49e8d19e908a2d72316a511ab14237cd3af61b1e987a9");
+    }
+
+    #[test]
+    fn an_image_depends_on_seed_and_number_alone() {
+        let (few, many) = (generate(4, 10, 0), generate(4, 20, 10));
+        assert_eq!(few.images, many.images[..few.images.len()]);
+        assert_ne!(few.images, generate(5, 10, 0).images);
+    }
+
+    #[test]
+    fn classes_take_turns() {
+        let pixels = generate(0, 20, 10);
+        assert_eq!(pixels.labels, (0..10).cycle().take(30).collect::<Vec<u8>>());
+        assert_eq!((pixels.training, pixels.classes), (20, 10));
+    }
+
+    #[test]
+    fn every_figure_fits_into_its_circle_and_covers_a_fair_share_of_it() {
+        for class in 0..10 {
+            let grid = || (-60..60).flat_map(|x| (-60..60).map(move |y| [x as f32 / 50.0, y as f32 / 50.0]));
+            let area = grid().filter(|&point| inside(class, point)).count() as f32 / 2500.0;
+            let outside = grid().filter(|&[x, y]| x * x + y * y > 1.25 && inside(class, [x, y])).count();
+            assert_eq!(outside, 0, "{}", CLASSES[usize::from(class)]);
+            assert!((0.7..2.1).contains(&area), "{} {area}", CLASSES[usize::from(class)]);
+        }
+    }
 }

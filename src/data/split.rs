@@ -65,14 +65,24 @@ fn numbers(first: usize, count: usize) -> Vec<i64> {
 
 /// Brings `items` into a random order (Fisher and Yates), the same for the same seed on every machine.
 pub(super) fn shuffle(items: &mut [i64], seed: u64) {
+    let mut dice = generator(seed);
+    for last in (1..items.len()).rev() {
+        let count = u32::try_from(last + 1).expect("a data set in memory has fewer than 2^32 images");
+        items.swap(last, usize::try_from(below(&mut dice, count)).expect("not negative"));
+    }
+}
+
+/// The random numbers of this seed.
+pub(super) fn generator(seed: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
-    let mut generator = ChaCha8Rng::from_seed(key);
-    for last in (1..items.len()).rev() {
-        // A 64-bit draw modulo a count below 2^32 is uneven by less than 2^-32.
-        let other = generator.next_u64() % (last as u64 + 1);
-        items.swap(last, usize::try_from(other).expect("at most `last`"));
-    }
+    ChaCha8Rng::from_seed(key)
+}
+
+/// A number from 0 below `count`, uneven by less than 2^-32: the high half of a 64-bit draw times `count`.
+pub(super) fn below(dice: &mut ChaCha8Rng, count: u32) -> i64 {
+    let product = u128::from(dice.next_u64()) * u128::from(count);
+    i64::try_from(product >> 64).expect("below a 32-bit count")
 }
 
 #[cfg(test)]

@@ -50,15 +50,3 @@ pub fn set_threads(count: usize) {
 pub fn threads() -> usize {
     usize::try_from(tch::get_num_threads()).unwrap_or(1)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_switches_are_accepted_without_cuda() {
-        set_determinism(Determinism::Enforced).unwrap();
-        set_determinism(Determinism::Fastest).unwrap();
-        set_float32_products(Float32Products::Exact).unwrap();
-    }
-}

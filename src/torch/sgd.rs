@@ -73,13 +73,11 @@ impl Sgd {
     }
 
     /// The parameters, in the order given.
-    #[must_use]
     pub fn parameters(&self) -> &[Tensor] {
         &self.parameters
     }
 
     /// The momentum buffers, in the order of the parameters and of their shapes: what a checkpoint saves, and copies into.
-    #[must_use]
     pub fn momentum(&self) -> &[Tensor] {
         &self.momentum
     }
