@@ -100,7 +100,7 @@ fn from_file(folder: &Path, name: &'static str) -> Result<(PathBuf, Vec<u8>), Da
 }
 
 fn from_archive(archive: &Path) -> Result<Contents, DataError> {
-    let mut found = unpack(archive).map_err(|source| DataError::Read { path: archive.to_owned(), source })?;
+    let mut found = unpack(archive).map_err(|source| DataError::CifarArchive { path: archive.to_owned(), source })?;
     FILES
         .iter()
         .map(|&name| {
@@ -270,8 +270,14 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         let cut = message(folder.path(), 2);
-        assert!(cut.starts_with(&format!("{}: ", path.display())), "{cut}");
+        assert!(cut.starts_with(&format!("cifar-10: `{}` cannot be unpacked: ", path.display())), "{cut}");
         std::fs::write(&path, b"not an archive").unwrap();
-        assert_eq!(message(&path, 2), format!("{}: invalid gzip header", path.display()));
+        assert_eq!(
+            message(&path, 2),
+            format!(
+                "cifar-10: `{}` cannot be unpacked: invalid gzip header; get cifar-10-binary.tar.gz again",
+                path.display()
+            )
+        );
     }
 }

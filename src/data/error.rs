@@ -42,10 +42,18 @@ pub enum DataError {
         /// The byte there.
         value: u8,
     },
-    /// The system, or the decompression, failed.
+    /// The archive is cut off, or none.
+    #[error("cifar-10: `{}` cannot be unpacked: {source}; get cifar-10-binary.tar.gz again", path.display())]
+    CifarArchive {
+        /// The archive.
+        path: PathBuf,
+        /// What was reported.
+        source: std::io::Error,
+    },
+    /// The system could not read a file.
     #[error("{}: {source}", path.display())]
     Read {
-        /// The file or archive.
+        /// The file.
         path: PathBuf,
         /// What was reported.
         source: std::io::Error,

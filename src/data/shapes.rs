@@ -45,20 +45,24 @@ const CHANNELS: usize = 3;
 
 type Colour = [f32; CHANNELS];
 
+/// Stream of the first image of the test part: each part is the same however many images the other has.
+const TEST_STREAM: u64 = 1 << 32;
+
 /// Draws `training` images to learn from, then `test` images to judge by; classes take turns in each part.
 #[must_use]
 pub fn generate(seed: u64, training: usize, test: usize) -> Pixels {
-    let count = training + test;
-    let mut images = vec![0; count * CHANNELS * PLANE];
-    let labels: Vec<u8> = (0..count).map(label).collect();
-    for (index, image) in images.chunks_exact_mut(CHANNELS * PLANE).enumerate() {
-        draw(image, seed, index);
+    let mut images = vec![0; (training + test) * CHANNELS * PLANE];
+    let streams = (0..training as u64).chain(TEST_STREAM..TEST_STREAM + test as u64);
+    for (image, stream) in images.chunks_exact_mut(CHANNELS * PLANE).zip(streams) {
+        draw(image, seed, stream);
     }
+    let labels = (0..training).chain(0..test).map(|index| label(index as u64)).collect();
     Pixels { name: "shapes".to_owned(), images, labels, classes: CLASSES.len(), training, side: SIDE }
 }
 
-fn label(index: usize) -> u8 {
-    u8::try_from(index % CLASSES.len()).expect("there are ten classes")
+/// The class of the image of this number in its part.
+fn label(number: u64) -> u8 {
+    u8::try_from(number % CLASSES.len() as u64).expect("there are ten classes")
 }
 
 /// The random draws of one image.
@@ -93,9 +97,9 @@ impl Dice {
     }
 }
 
-/// Draws the image of this number, `[3, 32, 32]`.
-fn draw(image: &mut [u8], seed: u64, index: usize) {
-    let mut dice = Dice::new(seed, index as u64);
+/// Draws the image of this stream, `[3, 32, 32]`.
+fn draw(image: &mut [u8], seed: u64, stream: u64) {
+    let mut dice = Dice::new(seed, stream);
     let ground = [0; CHANNELS].map(|_: i32| dice.within(75.0..180.0));
     let mut canvas = shade(&mut dice, ground);
     let radius = dice.within(RADIUS);
@@ -108,7 +112,7 @@ fn draw(image: &mut [u8], seed: u64, index: usize) {
         paint(&mut canvas, &spot, colour, |[x, y]| x * x + 2.0 * y * y < 1.0);
     }
     let colour = contrasting(&mut dice, ground);
-    let class = label(index);
+    let class = label(stream % TEST_STREAM);
     paint(&mut canvas, &figure, colour, |point| inside(class, point));
     develop(&mut dice, &canvas, image);
 }
@@ -198,13 +202,13 @@ fn inside(class: u8, [x, y]: [f32; 2]) -> bool {
         0 => square < 0.64,
         1 => square < 0.81 && square > 0.25,
         2 => reach < 0.7,
-        3 => reach < 0.75 && reach > 0.42,
+        3 => reach < 0.7 && reach > 0.4,
         4 => triangle(x, y),
         5 => x.abs().min(y.abs()) < 0.28 && reach < 0.95,
         6 => star(x, y),
         7 => square < 0.81 && (x - 0.4) * (x - 0.4) + y * y > 0.49,
         8 => (x.abs() - 0.52) * (x.abs() - 0.52) + y * y < 0.2,
-        _ => x.abs() < 0.75 && (y.abs() < 0.17 || (y.abs() > 0.5 && y.abs() < 0.82)),
+        _ => x.abs() < 0.68 && (y.abs() < 0.15 || (y.abs() > 0.42 && y.abs() < 0.72)),
     }
 }
 
@@ -237,13 +241,17 @@ mod tests {
     fn the_images_of_seed_zero_are_the_same_bytes_everywhere() {
         let pixels = generate(0, 200, 56);
         let hex: String = Sha256::digest(&pixels.images).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "43e72e31df9c8d5110a49e8d19e908a2d72316a511ab14237cd3af61b1e987a9");
+        assert_eq!(hex, "72256cdc6110f3b46d6818ad00f21d5ea88886987c54c9f9e7c93efd1caf9b9f");
     }
 
     #[test]
-    fn an_image_depends_on_seed_and_number_alone() {
-        let (few, many) = (generate(4, 10, 0), generate(4, 20, 10));
-        assert_eq!(few.images, many.images[..few.images.len()]);
+    fn an_image_depends_on_seed_part_and_number_alone() {
+        let (few, many) = (generate(4, 10, 5), generate(4, 20, 10));
+        let image = 3 * 32 * 32;
+        assert_eq!(few.images[..10 * image], many.images[..10 * image]);
+        assert_eq!(few.images[10 * image..], many.images[20 * image..25 * image]);
+        assert_eq!(few.labels[10..], many.labels[20..25]);
+        assert_ne!(many.images[..10 * image], many.images[20 * image..]);
         assert_ne!(few.images, generate(5, 10, 0).images);
     }
 
@@ -259,7 +267,7 @@ mod tests {
         for class in 0..10 {
             let grid = || (-60..60).flat_map(|x| (-60..60).map(move |y| [x as f32 / 50.0, y as f32 / 50.0]));
             let area = grid().filter(|&point| inside(class, point)).count() as f32 / 2500.0;
-            let outside = grid().filter(|&[x, y]| x * x + y * y > 1.25 && inside(class, [x, y])).count();
+            let outside = grid().filter(|&[x, y]| x * x + y * y > 1.0 && inside(class, [x, y])).count();
             assert_eq!(outside, 0, "{}", CLASSES[usize::from(class)]);
             assert!((0.7..2.1).contains(&area), "{} {area}", CLASSES[usize::from(class)]);
         }

@@ -52,7 +52,7 @@ impl fmt::Display for DeviceChoice {
 
 /// The name of an opened device, as [`DeviceChoice`] reads it: `cpu` or `cuda:N`.
 #[must_use]
-pub fn name(device: Device) -> String {
+pub fn device_name(device: Device) -> String {
     match device {
         Device::Cpu => "cpu".to_owned(),
         Device::Cuda(index) => format!("cuda:{index}"),
