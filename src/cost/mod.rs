@@ -14,7 +14,7 @@ mod liveness;
 mod probabilities;
 mod table;
 
-pub use probabilities::Probabilities;
+pub use probabilities::{Probabilities, softmax};
 pub use table::CostError;
 
 use liveness::Liveness;

@@ -1,1 +1,24 @@
-//! (in the making)
+//! The search: architecture parameters on the host, moved by the task's gradient and the hardware's.
+//!
+//! Nothing here knows images or tensors. A [`TaskLoss`] answers with a loss and its gradient by the mixing weights of
+//! the choices, [`crate::cost`] with latency and utilization and their gradients by the probabilities.
+
+mod adam;
+mod engine;
+mod objective;
+mod sample;
+mod settings;
+mod task;
+
+pub use adam::{Adam, AdamConfig};
+pub use engine::{Observer, Outcome, Search, SearchError, State, StopReason};
+pub use objective::{Loss, Objective};
+pub use sample::{Draw, Temperature};
+pub use settings::{
+    Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, SearchFile, Settings, SettingsError, StageSettings,
+    CostFile, PathsFile, Schedule, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
+};
+pub use task::{At, Choices, EpochReport, Paths, Stage, TaskGradient, TaskLoss};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,420 @@
+//! Settings of a search: as written, and as meant.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::adam::AdamConfig;
+use super::sample::Temperature;
+use super::task::Paths;
+use crate::cost::CostKind;
+use crate::load::{LoadError, Place, Spanned};
+
+/// A setting that a rule rejects.
+pub type SettingsError = LoadError;
+
+/// The objective as it is written.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ObjectiveFile {
+    /// Weight of latency, 0 or more.
+    #[schemars(with = "f64", range(min = 0.0))]
+    pub lambda: Spanned<f64>,
+    /// Weight of utilization, 0 or more.
+    #[serde(default = "nought")]
+    #[schemars(with = "f64", range(min = 0.0))]
+    pub beta: Spanned<f64>,
+    /// What stands for the hardware.
+    #[serde(default)]
+    pub cost: CostFile,
+    /// What `lambda` multiplies: latency over that of the first distributions, or milliseconds.
+    #[serde(default)]
+    pub latency: LatencyUnit,
+    /// Images at once in the objective; reported latency is always of one image as well.
+    #[serde(default = "one")]
+    #[schemars(with = "u64", range(min = 1))]
+    pub hardware_batch: Spanned<u64>,
+}
+
+/// Names of the costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CostFile {
+    /// Exact cycles in expectation.
+    #[default]
+    Expected,
+    /// MACs over PEs.
+    Flops,
+}
+
+impl From<CostFile> for CostKind {
+    fn from(file: CostFile) -> Self {
+        match file {
+            CostFile::Expected => Self::Expected,
+            CostFile::Flops => Self::Flops,
+        }
+    }
+}
+
+/// The unit of latency in the objective.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LatencyUnit {
+    /// The latency of the first distributions.
+    #[default]
+    Relative,
+    /// Milliseconds at the hardware batch.
+    Milliseconds,
+}
+
+/// The search as it is written.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SearchFile {
+    /// The stage that chooses operators; left out where nothing of that kind is searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operators: Option<OperatorStageFile>,
+    /// The stage that chooses widths; left out where nothing of that kind is searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub widths: Option<WidthStageFile>,
+    /// Images in a step.
+    #[serde(default = "batch")]
+    #[schemars(with = "u64", range(min = 2))]
+    pub batch: Spanned<u64>,
+    /// Weight steps for each architecture step.
+    #[serde(default = "four")]
+    #[schemars(with = "u64", range(min = 1))]
+    pub weight_steps: Spanned<u64>,
+    /// Step size of the architecture parameters' Adam.
+    #[serde(default = "tenth")]
+    #[schemars(with = "f64")]
+    pub learning_rate: Spanned<f64>,
+    /// Temperature of the choices.
+    #[serde(default)]
+    pub temperature: TemperatureFile,
+    /// Optimizer of the weights.
+    #[serde(default)]
+    pub weights: WeightsFile,
+}
+
+/// The operator stage as it is written.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OperatorStageFile {
+    /// Passes over the training split.
+    #[schemars(with = "u64", range(min = 1))]
+    pub epochs: Spanned<u64>,
+    /// First epochs in which only weights learn.
+    #[serde(default = "zero")]
+    #[schemars(with = "u64")]
+    pub warm_up_epochs: Spanned<u64>,
+    /// Channels of every searched width in this stage; the nearest option counts. The middle option where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>")]
+    pub width: Option<Spanned<u64>>,
+    /// Whether all candidates run in a step, or one that is drawn.
+    #[serde(default)]
+    pub paths: PathsFile,
+    /// Standard deviation of the first logits.
+    #[serde(default = "small")]
+    #[schemars(with = "f64")]
+    pub spread: Spanned<f64>,
+}
+
+/// Names of the ways to mix operators.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathsFile {
+    /// One candidate of each edge runs.
+    #[default]
+    Sampled,
+    /// All candidates run.
+    Full,
+}
+
+impl From<PathsFile> for Paths {
+    fn from(file: PathsFile) -> Self {
+        match file {
+            PathsFile::Sampled => Self::Sampled,
+            PathsFile::Full => Self::Full,
+        }
+    }
+}
+
+/// The width stage as it is written.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WidthStageFile {
+    /// Passes over the training split.
+    #[schemars(with = "u64", range(min = 1))]
+    pub epochs: Spanned<u64>,
+    /// First epochs in which only weights learn.
+    #[serde(default = "zero")]
+    #[schemars(with = "u64")]
+    pub warm_up_epochs: Spanned<u64>,
+    /// Where the logits start.
+    #[serde(default)]
+    pub initial: Initial,
+}
+
+/// How the logits of widths start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initial {
+    /// All equal.
+    #[default]
+    Flat,
+    /// `exp(-(i - m)^2 / 2) / sqrt(2 pi)` around a random option `m` (U-Boost NAS).
+    Bump,
+}
+
+/// The temperature as it is written: `max(floor, start * decay^epoch)`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct TemperatureFile {
+    /// In the first epoch of a stage.
+    #[schemars(with = "f64")]
+    pub start: Spanned<f64>,
+    /// Factor from epoch to epoch.
+    #[schemars(with = "f64")]
+    pub decay: Spanned<f64>,
+    /// Never below.
+    #[schemars(with = "f64")]
+    pub floor: Spanned<f64>,
+}
+
+impl Default for TemperatureFile {
+    /// U-Boost NAS: 1, 0.95, 0.001.
+    fn default() -> Self {
+        Self { start: plain(1.0), decay: plain(0.95), floor: plain(0.001) }
+    }
+}
+
+/// The optimizer of the weights as it is written: SGD with momentum.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct WeightsFile {
+    /// Step size in the first step of a stage.
+    #[schemars(with = "f64")]
+    pub learning_rate: Spanned<f64>,
+    /// How it goes on.
+    pub schedule: Schedule,
+    /// Share of the former direction.
+    #[schemars(with = "f64")]
+    pub momentum: Spanned<f64>,
+    /// L2 penalty.
+    #[schemars(with = "f64")]
+    pub weight_decay: Spanned<f64>,
+    /// Longest norm of all gradients together.
+    #[schemars(with = "f64")]
+    pub clip: Spanned<f64>,
+}
+
+impl Default for WeightsFile {
+    /// U-Boost NAS: SGD 0.05, momentum 0.9, weight decay 3e-4, clip 0.5 — but cosine, which suits short stages.
+    fn default() -> Self {
+        Self {
+            learning_rate: plain(0.05),
+            schedule: Schedule::Cosine,
+            momentum: plain(0.9),
+            weight_decay: plain(3e-4),
+            clip: plain(0.5),
+        }
+    }
+}
+
+/// How a learning rate goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Down to nothing over the stage along a half cosine.
+    #[default]
+    Cosine,
+    /// The same all the time.
+    Constant,
+}
+
+impl Schedule {
+    /// Factor on the first rate after the share `done` (0 to 1) of the stage.
+    #[must_use]
+    pub fn factor(self, done: f64) -> f64 {
+        match self {
+            Self::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
+            Self::Constant => 1.0,
+        }
+    }
+}
+
+/// Settings of a search as they are meant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Seed of every draw.
+    pub seed: u64,
+    /// The operator stage, with the channels of its widths.
+    pub operators: Option<(StageSettings, Option<u64>)>,
+    /// How operators are mixed.
+    pub paths: Paths,
+    /// Standard deviation of the operators' first logits.
+    pub spread: f64,
+    /// The width stage.
+    pub widths: Option<StageSettings>,
+    /// How the widths' logits start.
+    pub initial: Initial,
+    /// Images in a step.
+    pub batch: u64,
+    /// Weight steps for each architecture step.
+    pub weight_steps: u32,
+    /// Optimizer of the architecture parameters.
+    pub adam: AdamConfig,
+    /// Temperature of the choices.
+    pub temperature: Temperature,
+    /// Optimizer of the weights.
+    pub weights: WeightSettings,
+    /// Weight of latency.
+    pub lambda: f64,
+    /// Weight of utilization.
+    pub beta: f64,
+    /// What latency is measured in.
+    pub latency: LatencyUnit,
+}
+
+/// Length of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StageSettings {
+    /// Passes over the training split.
+    pub epochs: u32,
+    /// First epochs in which only weights learn.
+    pub warm_up_epochs: u32,
+}
+
+/// Optimizer of the weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WeightSettings {
+    /// First step size.
+    pub learning_rate: f64,
+    /// How it goes on.
+    pub schedule: Schedule,
+    /// Share of the former direction.
+    pub momentum: f64,
+    /// L2 penalty.
+    pub weight_decay: f64,
+    /// Longest norm of all gradients together.
+    pub clip: f64,
+}
+
+impl SearchFile {
+    /// The settings that are meant; `origin` names the text in errors.
+    ///
+    /// # Errors
+    /// The first value out of its range, with its line.
+    pub fn settings(&self, objective: &ObjectiveFile, seed: u64, origin: &str) -> Result<Settings, LoadError> {
+        let ranges = Ranges { origin };
+        let Temperature { start, decay, floor } = self.temperature(&ranges)?;
+        Ok(Settings {
+            seed,
+            operators: self.operators.as_ref().map(|stage| ranges.operators(stage)).transpose()?,
+            paths: self.operators.as_ref().map_or(PathsFile::Sampled, |stage| stage.paths).into(),
+            spread: match &self.operators {
+                Some(stage) => ranges.number("spread", &stage.spread, 0.0, 10.0)?,
+                None => 0.0,
+            },
+            widths: self.widths.as_ref().map(|w| ranges.stage(&w.epochs, &w.warm_up_epochs)).transpose()?,
+            initial: self.widths.as_ref().map_or(Initial::Flat, |stage| stage.initial),
+            batch: ranges.whole("batch", &self.batch, 2, 65_536)?.into(),
+            weight_steps: ranges.whole("weight-steps", &self.weight_steps, 1, 1_000_000)?,
+            adam: AdamConfig::new(ranges.number("learning-rate", &self.learning_rate, 1e-9, 10.0)?),
+            temperature: Temperature { start, decay, floor },
+            weights: self.weights.meant(&ranges)?,
+            lambda: ranges.number("lambda", &objective.lambda, 0.0, 1e9)?,
+            beta: ranges.number("beta", &objective.beta, 0.0, 1e9)?,
+            latency: objective.latency,
+        })
+    }
+
+    fn temperature(&self, ranges: &Ranges<'_>) -> Result<Temperature, LoadError> {
+        let TemperatureFile { start, decay, floor } = &self.temperature;
+        Ok(Temperature {
+            start: ranges.number("start", start, 1e-6, 1e3)?,
+            decay: ranges.number("decay", decay, 1e-3, 1.0)?,
+            floor: ranges.number("floor", floor, 1e-6, 1e3)?,
+        })
+    }
+}
+
+impl WeightsFile {
+    fn meant(&self, ranges: &Ranges<'_>) -> Result<WeightSettings, LoadError> {
+        Ok(WeightSettings {
+            learning_rate: ranges.number("learning-rate", &self.learning_rate, 1e-9, 100.0)?,
+            schedule: self.schedule,
+            momentum: ranges.number("momentum", &self.momentum, 0.0, 0.9999)?,
+            weight_decay: ranges.number("weight-decay", &self.weight_decay, 0.0, 1.0)?,
+            clip: ranges.number("clip", &self.clip, 1e-6, 1e9)?,
+        })
+    }
+}
+
+struct Ranges<'a> {
+    origin: &'a str,
+}
+
+impl Ranges<'_> {
+    fn number(&self, name: &str, value: &Spanned<f64>, least: f64, most: f64) -> Result<f64, LoadError> {
+        if (least..=most).contains(&value.value) {
+            return Ok(value.value);
+        }
+        let reason = format!("{name} must lie in {least}..={most}, got {}", value.value);
+        Err(Place::of(value).reject(self.origin, reason))
+    }
+
+    fn whole(&self, name: &str, value: &Spanned<u64>, least: u32, most: u32) -> Result<u32, LoadError> {
+        match u32::try_from(value.value) {
+            Ok(number) if (least..=most).contains(&number) => Ok(number),
+            _ => {
+                let reason = format!("{name} must lie in {least}..={most}, got {}", value.value);
+                Err(Place::of(value).reject(self.origin, reason))
+            }
+        }
+    }
+
+    fn stage(&self, epochs: &Spanned<u64>, warm_up: &Spanned<u64>) -> Result<StageSettings, LoadError> {
+        let epochs = self.whole("epochs", epochs, 1, 1_000_000)?;
+        let warm_up_epochs = self.whole("warm-up-epochs", warm_up, 0, epochs - 1)?;
+        Ok(StageSettings { epochs, warm_up_epochs })
+    }
+
+    fn operators(&self, file: &OperatorStageFile) -> Result<(StageSettings, Option<u64>), LoadError> {
+        let width = file.width.as_ref().map(|width| self.whole("width", width, 1, 65_536)).transpose()?;
+        Ok((self.stage(&file.epochs, &file.warm_up_epochs)?, width.map(u64::from)))
+    }
+}
+
+fn plain<T>(value: T) -> Spanned<T> {
+    Spanned::new(value, crate::load::Location::UNKNOWN, crate::load::Location::UNKNOWN)
+}
+
+fn nought() -> Spanned<f64> {
+    plain(0.0)
+}
+
+fn tenth() -> Spanned<f64> {
+    plain(0.1)
+}
+
+fn small() -> Spanned<f64> {
+    plain(0.01)
+}
+
+fn zero() -> Spanned<u64> {
+    plain(0)
+}
+
+fn one() -> Spanned<u64> {
+    plain(1)
+}
+
+fn four() -> Spanned<u64> {
+    plain(4)
+}
+
+fn batch() -> Spanned<u64> {
+    plain(64)
+}

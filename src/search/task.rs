@@ -1,0 +1,123 @@
+//! The border of the search: what a task is asked.
+
+use crate::cost::Probabilities;
+use crate::record::SearchStage;
+
+/// How the operators of an edge are mixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paths {
+    /// Every candidate runs, and the outputs are summed with the mixing weights (the paper).
+    Full,
+    /// One candidate runs: weights are one-hot. The gradient is still by every candidate's weight (straight-through).
+    Sampled,
+}
+
+/// A stage of the search with what it keeps fixed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// Operators are searched, joins have these width options.
+    Operators {
+        /// Option of each width choice.
+        widths: Vec<usize>,
+    },
+    /// Widths are searched, edges have these candidates.
+    Widths {
+        /// Candidate of each operator choice.
+        operators: Vec<usize>,
+    },
+}
+
+impl Stage {
+    /// Its name in records.
+    #[must_use]
+    pub fn name(&self) -> SearchStage {
+        match self {
+            Self::Operators { .. } => SearchStage::Operators,
+            Self::Widths { .. } => SearchStage::Widths,
+        }
+    }
+
+    /// Its number, for random streams and checkpoints.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        match self {
+            Self::Operators { .. } => 0,
+            Self::Widths { .. } => 1,
+        }
+    }
+}
+
+/// Mixing weights that were drawn for one step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choices {
+    /// Weight of every option; each choice sums to 1.
+    pub weights: Probabilities,
+    /// Whether operators are mixed or one of them runs.
+    pub paths: Paths,
+}
+
+/// A place in the search, from which every random draw follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    /// Number of the stage.
+    pub stage: u64,
+    /// Epoch of the stage, from 0.
+    pub epoch: u32,
+    /// Weight step of the epoch, from 0; an architecture step has the number of the weight step before it.
+    pub step: u32,
+}
+
+/// A loss and its gradient by every mixing weight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskGradient {
+    /// Loss on the images that choices are judged by, in nats where it is a cross-entropy.
+    pub loss: f64,
+    /// `d loss / d weight`; nought for what is fixed.
+    pub gradient: Probabilities,
+}
+
+/// Means over an epoch. What was not measured is not a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EpochReport {
+    /// Loss of the weight steps.
+    pub train_loss: f64,
+    /// Accuracy of the weight steps, a fraction.
+    pub train_accuracy: f64,
+    /// Loss of the likeliest architecture on the selection split.
+    pub validation_loss: f64,
+    /// Accuracy of the likeliest architecture on the selection split, a fraction.
+    pub validation_accuracy: f64,
+}
+
+/// Something whose loss depends on the choices of a space.
+pub trait TaskLoss {
+    /// Why it fails.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Prepares for a stage: fresh weights for the options that it searches.
+    ///
+    /// # Errors
+    /// Where that cannot be done.
+    fn enter(&mut self, stage: &Stage) -> Result<(), Self::Error>;
+
+    /// Weight steps in an epoch.
+    fn steps(&self) -> u32;
+
+    /// One step of the weights on the training split under `choices`. Does not wait for the device.
+    ///
+    /// # Errors
+    /// Where the step fails.
+    fn weight_step(&mut self, choices: &Choices, at: At, learning_rate: f64) -> Result<(), Self::Error>;
+
+    /// Loss on the selection split under `choices`, and its gradient by their weights.
+    ///
+    /// # Errors
+    /// Where the step fails.
+    fn evaluate(&mut self, choices: &Choices, at: At) -> Result<TaskGradient, Self::Error>;
+
+    /// What the epoch measured; `likeliest` is one-hot.
+    ///
+    /// # Errors
+    /// Where it fails.
+    fn report(&mut self, likeliest: &Choices) -> Result<EpochReport, Self::Error>;
+}
