@@ -5,7 +5,7 @@ use super::{Objective, minimised, non_dominated};
 /// How far behind the front's worst values the default reference lies: a tenth of their magnitude.
 const MARGIN: f64 = 0.1;
 
-/// The area that `points` dominate up to `reference`, in the product of the two units; exact, `n log n` for a small front.
+/// The area that `points` dominate up to `reference`, in the product of the two units; exact, `n log n`.
 ///
 /// The union of the rectangles between each point and the reference. Points that do not better the reference in both
 /// objectives add nothing; more is better.
@@ -96,8 +96,9 @@ mod tests {
         assert_eq!(nadir_reference::<2>(&[], &LESS), None);
     }
 
-    /// The area measure of U-Boost (Kao et al.): rectangles from the ideal point (0, 0) to each front point, in
-    /// error % times ms. Lower is better, and it grows when a point is added: nothing to steer by, a check on data only.
+    /// The area measure of U-Boost-NAS: rectangles from the ideal point (0, 0) to each front point, error % times ms.
+    ///
+    /// Lower is better, yet it grows when a point is added: nothing to steer by, a check on the paper's table only.
     fn rectangles_from_the_ideal_point(points: &[[f64; 2]]) -> f64 {
         let front = non_dominated(points, &LESS);
         // turned around, the corner (0, 0) is the reference and each point spans a rectangle with it

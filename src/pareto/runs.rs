@@ -19,7 +19,7 @@ pub struct Runs {
 ///
 /// The error is 1 - test accuracy, or 1 - validation accuracy where no test was run. A run that has no summary yet or no
 /// accuracy is left out with a warning; so is a folder given twice, and a comparison that is not fair (several data
-/// sets, timings, or kinds of accuracy) gives a warning, too. A point is named as its run; where runs share a name it is
+/// sets, timings, or kinds of accuracy, a run that was interrupted) gives a warning, too. A point is named as its run; where runs share a name it is
 /// `<name>-s<seed>`, and the folder's path where that is shared as well.
 ///
 /// # Errors
@@ -101,10 +101,13 @@ fn unfair(runs: &[(Point, Summary)]) -> Vec<String> {
     let kinds: BTreeSet<String> = runs.iter().map(|(point, _)| point.accuracy_from.to_string()).collect();
     let data: BTreeSet<String> = runs.iter().filter_map(|(_, summary)| summary.data.clone()).collect();
     let timing: BTreeSet<String> = runs.iter().filter_map(|(_, summary)| summary.timing.clone()).collect();
+    let stopped = runs.iter().filter(|(_, summary)| !summary.is_finished());
+    let stopped = stopped.filter_map(|(point, _)| point.run.as_ref()).map(|run| format!("`{run}` was interrupted"));
     [("kinds of accuracy", kinds), ("data sets", data), ("timings", timing)]
         .into_iter()
         .filter(|(_, values)| values.len() > 1)
         .map(|(what, values)| format!("the runs are of different {what}: {}", Vec::from_iter(values).join(", ")))
+        .chain(stopped)
         .collect()
 }
 

@@ -27,7 +27,8 @@ impl Axis {
     /// An axis with a margin around `values`; about `ticks` round numbers.
     pub(super) fn around(values: impl Iterator<Item = f64>, ticks: usize) -> Self {
         let (low, high) = range(values);
-        let margin = if high > low { MARGIN * (high - low) } else { (0.1 * high.abs()).max(1e-9) };
+        let lone = if high == 0.0 { 1.0 } else { 0.1 * high.abs() };
+        let margin = if high > low { MARGIN * (high - low) } else { lone };
         Self::between(low - margin, high + margin, ticks)
     }
 
@@ -62,6 +63,12 @@ impl Axis {
     /// A linear axis from 0 to `high` with ticks at multiples of `step`.
     pub(super) fn stepped(high: f64, step: f64) -> Self {
         Self { scale: Scale::Linear, low: 0.0, high, ticks: multiples(0.0, high, step), decimals: Some(0) }
+    }
+
+    /// The same axis without ticks above `limit`, where there can be no values.
+    pub(super) fn ticks_up_to(mut self, limit: f64) -> Self {
+        self.ticks.retain(|tick| *tick <= limit * (1.0 + 1e-9));
+        self
     }
 
     /// Where `value` is, 0 at the low end and 1 at the high one.
@@ -136,7 +143,7 @@ fn log_ticks(low: f64, high: f64, ticks: usize) -> Vec<f64> {
 /// Digits after the point that tell multiples of `step` apart.
 fn decimals(step: f64) -> usize {
     const MOST: usize = 12;
-    let whole = |scaled: f64| (scaled - scaled.round()).abs() < 1e-6;
+    let whole = |scaled: f64| scaled > 0.5 && (scaled - scaled.round()).abs() < 1e-6;
     let scaled = std::iter::successors(Some(step), |scaled| Some(scaled * 10.0));
     scaled.take(MOST).position(whole).unwrap_or(MOST)
 }
@@ -181,6 +188,10 @@ mod tests {
         let axis = Axis::between(-0.03, 1.04, 5);
         let labels: Vec<String> = axis.ticks().iter().map(|tick| axis.label(*tick)).collect();
         assert_eq!(labels, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        let axis = Axis::between(0.0, 4e-9, 4);
+        assert_eq!(axis.label(axis.ticks()[1]), "0.000000001");
+        let axis = Axis::between(90.0, 110.0, 4).ticks_up_to(100.0);
+        assert_eq!(axis.ticks(), [90.0, 95.0, 100.0]);
         let axis = Axis::whole(1.0, 4.0, 8);
         assert_eq!(axis.ticks(), [1.0, 2.0, 3.0, 4.0]);
     }

@@ -49,7 +49,7 @@ pub fn estimate_bars_svg(bars: &[Bar], caption: &str) -> String {
         let room = 1.0 - (text_width(&numbers(most, 1.0), size) + 12.0) / (RIGHT - left);
         let high = (most.max(1) as f64 / unit) / room.max(0.5);
         let y = Axis::blank(bars.len().max(1) as f64);
-        let panel = Panel { corners: [[left, TOP], [RIGHT, bottom]], x: Axis::between(0.0, high, 6), y };
+        let panel = Panel { corners: [[left, TOP], [RIGHT, bottom]], x: Axis::whole(0.0, high, 6), y };
         panel.frame(canvas, Some(name), None);
         let rows = Rows { panel, unit, size, total: bars.iter().map(|bar| bar.cycles.0 as f64).sum() };
         for (number, (bar, name)) in bars.iter().zip(&names).enumerate() {

@@ -33,7 +33,11 @@ pub fn front_svg(fronts: &[Front]) -> String {
         canvas.text("Accuracy and latency", [PANEL[0][0], 24.0], title);
         let latencies = fronts.iter().flat_map(Front::points).map(|point| point.latency_ms);
         let accuracies = fronts.iter().flat_map(Front::points).map(accuracy);
-        let panel = Panel { corners: PANEL, x: Axis::around_log(latencies, 7), y: Axis::around(accuracies, 7) };
+        let panel = Panel {
+            corners: PANEL,
+            x: Axis::around_log(latencies, 7),
+            y: Axis::around(accuracies, 7).ticks_up_to(100.0),
+        };
         panel.frame(canvas, Some("latency (ms)"), Some("accuracy (%)"));
         if fronts.is_empty() {
             nothing(canvas, [0, 1].map(|i| f64::midpoint(PANEL[0][i], PANEL[1][i])), "no points");

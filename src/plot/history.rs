@@ -27,6 +27,9 @@ const MEASURES: [(usize, usize); 6] = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 2), (
 
 const VALIDATION_ACCURACY: usize = 3;
 
+/// Greatest value that a row can have.
+const LIMITS: [f64; 4] = [f64::INFINITY, 100.0, f64::INFINITY, f64::INFINITY];
+
 /// Names of the rows, with units.
 const ROWS: [&str; 4] = ["loss (nats)", "accuracy (%)", "exp. latency (ms)", "exp. utilization (%)"];
 
@@ -121,7 +124,7 @@ impl Sheet {
     fn row(&self, canvas: &Canvas<'_>, number: usize) {
         let row = self.rows[number];
         let values = self.columns.iter().flat_map(|column| measures_of(row).flat_map(|measure| column.curve(measure)));
-        let y = Axis::around(values.map(|[_, value]| value), 5);
+        let y = Axis::around(values.map(|[_, value]| value), 5).ticks_up_to(LIMITS[row]);
         let top = TOP + (ROW[0] + ROW[1]) * number as f64;
         let mut title = Some(ROWS[row]);
         for (column, [left, right]) in self.columns.iter().zip(&self.spans).filter(|(column, _)| column.has(row)) {

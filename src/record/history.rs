@@ -172,7 +172,7 @@ impl HistoryWriter {
         Self::append_to(path)
     }
 
-    /// Goes on with the history at `path`: keeps what comes before the epoch `next`, which is the first to be run again.
+    /// Goes on with the history at `path`: keeps what comes before the epoch `next`, the first to run again.
     ///
     /// Ends go, too, and a last line that was torn off. A file that is not there is started.
     ///
