@@ -45,9 +45,7 @@ impl Adam {
         self.steps += 1;
         let (bias1, bias2) = (1.0 - beta1.powi(self.steps), 1.0 - beta2.powi(self.steps));
         let states = self.mean.choices_mut().zip(self.square.choices_mut());
-        for ((parameters, gradient), (mean, square)) in
-            parameters.choices_mut().zip(gradient.choices()).zip(states)
-        {
+        for ((parameters, gradient), (mean, square)) in parameters.choices_mut().zip(gradient.choices()).zip(states) {
             for (((p, g), m), v) in parameters.iter_mut().zip(gradient).zip(mean).zip(square) {
                 *m = beta1 * *m + (1.0 - beta1) * g;
                 *v = beta2 * *v + (1.0 - beta2) * g * g;

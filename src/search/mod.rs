@@ -15,8 +15,8 @@ pub use engine::{Observer, Outcome, Search, SearchError, State, StopReason};
 pub use objective::{Loss, Objective};
 pub use sample::{Draw, Temperature};
 pub use settings::{
-    Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, SearchFile, Settings, SettingsError, StageSettings,
-    CostFile, PathsFile, Schedule, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
+    CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, PathsFile, Schedule, SearchFile, Settings,
+    SettingsError, StageSettings, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
 };
 pub use task::{At, Choices, EpochReport, Paths, Stage, TaskGradient, TaskLoss};
 

@@ -76,11 +76,11 @@ pub struct TaskGradient {
     pub gradient: Probabilities,
 }
 
-/// Means over an epoch. What was not measured is not a number.
+/// Means over an epoch. What was not measured is absent or not a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EpochReport {
-    /// Loss of the weight steps.
-    pub train_loss: f64,
+    /// Loss of the weight steps, where there are any.
+    pub train_loss: Option<f64>,
     /// Accuracy of the weight steps, a fraction.
     pub train_accuracy: f64,
     /// Loss of the likeliest architecture on the selection split.

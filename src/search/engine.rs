@@ -1,0 +1,407 @@
+//! The search loop: sample, weight step, architecture step, record.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::adam::Adam;
+use super::objective::{Loss, Objective};
+use super::sample::{self, Draw, Purpose};
+use super::settings::{Initial, LatencyUnit, Settings, StageSettings};
+use super::task::{At, Choices, Paths, Stage, TaskLoss};
+use crate::cost::{CostModel, Probabilities};
+use crate::record::{SearchEpoch, WidthChoice};
+use crate::space::{Architecture, Space, WidthId};
+
+/// Why a search ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopReason {
+    /// All epochs of all stages were run.
+    EpochLimit,
+    /// It was asked to stop.
+    Interrupted,
+}
+
+/// Who watches a search, and lends it a clock.
+pub trait Observer {
+    /// A step is done: `step` of `steps` in the epoch.
+    fn step(&mut self, at: At, steps: u32);
+
+    /// Whether the search is to stop after this step.
+    fn interrupted(&self) -> bool;
+
+    /// Seconds since some fixed moment.
+    fn seconds(&self) -> f64;
+}
+
+/// Why a search fails.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError<E: std::error::Error + 'static> {
+    /// The task failed.
+    #[error(transparent)]
+    Task(E),
+    /// A loss or a gradient is no number any more.
+    #[error(
+        "the loss is not finite in stage `{stage}`, epoch {epoch}, step {step}; try a lower `search.weights.learning-rate`"
+    )]
+    NotFinite {
+        /// Stage's name.
+        stage: &'static str,
+        /// Epoch from 1.
+        epoch: u32,
+        /// Step from 1.
+        step: u32,
+    },
+}
+
+/// What a search must remember between epochs: all of it on the host, besides the task's weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Place in the list of stages.
+    pub stage: usize,
+    /// Epochs of the stage that are done.
+    pub epoch: u32,
+    /// Architecture parameters.
+    pub alpha: Probabilities,
+    adam: Adam,
+    /// Operators that the first stage chose, where it is done.
+    pub operators: Option<Vec<usize>>,
+}
+
+/// What ended an epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Its record.
+    Epoch(Box<SearchEpoch>),
+    /// It was asked to stop in the middle.
+    Interrupted,
+}
+
+/// A search over one space.
+#[derive(Debug)]
+pub struct Search<'a> {
+    space: &'a Space,
+    cost: &'a CostModel,
+    settings: Settings,
+    objective: Objective,
+    /// Width options of the operator stage.
+    start: Vec<usize>,
+    stages: Vec<StageSettings>,
+    state: State,
+}
+
+impl<'a> Search<'a> {
+    /// A search of `space` under `settings`, before its first epoch.
+    #[must_use]
+    pub fn new(space: &'a Space, cost: &'a CostModel, settings: Settings) -> Self {
+        let searches_operators = space.operators.iter().any(|choice| choice.candidates.len() > 1);
+        let searches_widths = space.widths.iter().any(|choice| choice.options.len() > 1);
+        let operators = settings.operators.filter(|_| searches_operators);
+        let widths = settings.widths.filter(|_| searches_widths);
+        let start = start(space, operators.and_then(|(_, width)| width));
+        let fixed = (operators.is_none()).then(|| vec![0; space.operators.len()]);
+        let stages = operators.map(|(stage, _)| stage).into_iter().chain(widths).collect();
+        let zeros = Probabilities::zeros(space);
+        let state = State { stage: 0, epoch: 0, alpha: zeros.clone(), adam: Adam::new(zeros), operators: fixed };
+        let objective = Objective { lambda: settings.lambda, beta: settings.beta, unit_ms: 1.0 };
+        let mut search = Self { space, cost, settings, objective, start, stages, state };
+        search.state.alpha = search.first_alpha();
+        search.objective.unit_ms = match search.settings.latency {
+            LatencyUnit::Milliseconds => 1.0,
+            LatencyUnit::Relative => {
+                let first = search.cost.hardware(&search.distributions()).latency_ms;
+                if first > 0.0 { first } else { 1.0 }
+            }
+        };
+        search
+    }
+
+    /// The search as it was in `state`.
+    #[must_use]
+    pub fn resumed(mut self, state: State) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// What to save after an epoch.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The objective with its unit.
+    #[must_use]
+    pub fn objective(&self) -> Objective {
+        self.objective
+    }
+
+    /// Epochs of all stages.
+    #[must_use]
+    pub fn epochs(&self) -> u32 {
+        self.stages.iter().map(|stage| stage.epochs).sum()
+    }
+
+    /// The stage that runs next; nothing where the search is over.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        (self.state.stage < self.stages.len()).then(|| self.stage_now())
+    }
+
+    fn stage_now(&self) -> Stage {
+        match &self.state.operators {
+            None => Stage::Operators { widths: self.start.clone() },
+            Some(operators) => Stage::Widths { operators: operators.clone() },
+        }
+    }
+
+    /// Probability of every option: what is not searched in the present stage is fixed.
+    #[must_use]
+    pub fn distributions(&self) -> Probabilities {
+        self.fixed_where_fixed(self.state.alpha.softmax())
+    }
+
+    /// Puts one-hot choices where the present stage has no say.
+    fn fixed_where_fixed(&self, mut probabilities: Probabilities) -> Probabilities {
+        let fix = |choices: &mut Vec<Vec<f64>>, chosen: &[usize]| {
+            for (choice, &chosen) in choices.iter_mut().zip(chosen) {
+                choice.fill(0.0);
+                choice[chosen] = 1.0;
+            }
+        };
+        match self.stage_now() {
+            Stage::Operators { widths } => fix(&mut probabilities.widths, &widths),
+            Stage::Widths { operators } => fix(&mut probabilities.operators, &operators),
+        }
+        probabilities
+    }
+
+    /// The likeliest architecture whose output can be reached.
+    #[must_use]
+    pub fn likeliest(&self) -> Architecture {
+        reachable(self.space, &self.distributions())
+    }
+
+    /// Runs one epoch of the present stage on `task`, which has entered it.
+    ///
+    /// # Errors
+    /// [`SearchError`] where the task fails or a number is not finite.
+    ///
+    /// # Panics
+    /// Where the search is over: ask [`Search::stage`] first.
+    pub fn epoch<T: TaskLoss>(
+        &mut self,
+        task: &mut T,
+        observer: &mut impl Observer,
+    ) -> Result<Outcome, SearchError<T::Error>> {
+        let stage = self.stage().expect("the search is not over");
+        let length = self.stages[self.state.stage];
+        let (epoch, began, steps) = (self.state.epoch, observer.seconds(), task.steps());
+        let mut losses = Vec::new();
+        for step in 0..steps {
+            let at = At { stage: stage.number(), epoch, step };
+            let rate = self.learning_rate(length, f64::from(epoch) + f64::from(step) / f64::from(steps.max(1)));
+            let (choices, _) = self.draw(Purpose::Weights, at);
+            task.weight_step(&choices, at, rate).map_err(SearchError::Task)?;
+            if epoch >= length.warm_up_epochs && (step + 1) % self.settings.weight_steps == 0 {
+                losses.push(self.architecture_step(task, at)?);
+            }
+            observer.step(at, steps);
+            if observer.interrupted() {
+                return Ok(Outcome::Interrupted);
+            }
+        }
+        let mut record = self.record(task, &losses, &stage)?;
+        record.seconds = observer.seconds() - began;
+        self.advance(length);
+        Ok(Outcome::Epoch(Box::new(record)))
+    }
+
+    /// One step of the architecture parameters: task gradient through the draw, hardware gradient without noise.
+    fn architecture_step<T: TaskLoss>(&mut self, task: &mut T, at: At) -> Result<Loss, SearchError<T::Error>> {
+        let (choices, draw) = self.draw(Purpose::Architecture, at);
+        let answer = task.evaluate(&choices, at).map_err(SearchError::Task)?;
+        let probabilities = self.distributions();
+        let hardware = self.cost.hardware(&probabilities);
+        let mut gradient = draw.backward(&answer.gradient);
+        let by_probability = self.objective.hardware_gradient(&hardware);
+        gradient.add_scaled(&sample::jacobian(&self.state.alpha.softmax(), &by_probability), 1.0);
+        self.only_searched(&mut gradient);
+        let loss = self.objective.loss(answer.loss, &hardware);
+        if !loss.total.is_finite() || !gradient.is_finite() {
+            return Err(self.not_finite(at.step));
+        }
+        self.state.adam.step(self.settings.adam, &mut self.state.alpha, &gradient);
+        Ok(loss)
+    }
+
+    fn not_finite<E: std::error::Error + 'static>(&self, step: u32) -> SearchError<E> {
+        let stage = match self.stage_now() {
+            Stage::Operators { .. } => "operators",
+            Stage::Widths { .. } => "widths",
+        };
+        SearchError::NotFinite { stage, epoch: self.state.epoch + 1, step: step + 1 }
+    }
+
+    fn only_searched(&self, gradient: &mut Probabilities) {
+        let other = match self.stage_now() {
+            Stage::Operators { .. } => &mut gradient.widths,
+            Stage::Widths { .. } => &mut gradient.operators,
+        };
+        other.iter_mut().flatten().for_each(|value| *value = 0.0);
+    }
+
+    /// Mixing weights of one step, and the soft draw behind them.
+    fn draw(&self, purpose: Purpose, at: At) -> (Choices, Draw) {
+        let tau = self.settings.temperature.at(at.epoch);
+        let draw = Draw::new(&self.state.alpha, tau, &mut sample::stream(self.settings.seed, purpose, at));
+        let mut weights = draw.soft.clone();
+        if self.settings.paths == Paths::Sampled {
+            let chosen = weights.argmax();
+            weights.operators = Probabilities::one_hot(self.space, &chosen).operators;
+        }
+        (Choices { weights: self.fixed_where_fixed(weights), paths: self.settings.paths }, draw)
+    }
+
+    fn learning_rate(&self, length: StageSettings, epochs_done: f64) -> f64 {
+        let weights = &self.settings.weights;
+        weights.learning_rate * weights.schedule.factor(epochs_done / f64::from(length.epochs))
+    }
+
+    fn record<T: TaskLoss>(
+        &self,
+        task: &mut T,
+        losses: &[Loss],
+        stage: &Stage,
+    ) -> Result<SearchEpoch, SearchError<T::Error>> {
+        let likeliest = Probabilities::one_hot(self.space, &self.likeliest());
+        let choices = Choices { weights: likeliest, paths: self.settings.paths };
+        let report = task.report(&choices).map_err(SearchError::Task)?;
+        if report.train_loss.is_some_and(|loss| !loss.is_finite()) {
+            return Err(self.not_finite(task.steps().saturating_sub(1)));
+        }
+        let probabilities = self.distributions();
+        let hardware = self.cost.hardware(&probabilities);
+        Ok(SearchEpoch {
+            stage: stage.name(),
+            epoch: self.state.epoch + 1,
+            of: self.stages[self.state.stage].epochs,
+            temperature: self.settings.temperature.at(self.state.epoch),
+            train_loss: report.train_loss.unwrap_or(f64::NAN),
+            train_accuracy: report.train_accuracy,
+            validation_loss: report.validation_loss,
+            validation_accuracy: report.validation_accuracy,
+            latency_ms: hardware.latency_ms,
+            utilization: hardware.utilization,
+            objective: mean(losses.iter().map(|loss| loss.total)),
+            seconds: f64::NAN,
+            operators: self.operators_by_name(&probabilities),
+            widths: self.widths_by_name(&probabilities),
+        })
+    }
+
+    fn operators_by_name(&self, probabilities: &Probabilities) -> BTreeMap<String, BTreeMap<String, f64>> {
+        let named = self.space.operators.iter().zip(&probabilities.operators);
+        let searched = named.filter(|(choice, _)| choice.candidates.len() > 1);
+        searched
+            .map(|(choice, p)| {
+                let labels = choice.candidates.iter().map(crate::space::Candidate::label);
+                (choice.name.clone(), labels.zip(p.iter().copied()).collect())
+            })
+            .collect()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "channels are far below 2^52")]
+    fn widths_by_name(&self, probabilities: &Probabilities) -> BTreeMap<String, WidthChoice> {
+        let likeliest = probabilities.argmax();
+        let named = self.space.widths.iter().zip(&probabilities.widths).zip(&likeliest.widths);
+        let searched = named.filter(|((choice, _), _)| choice.options.len() > 1);
+        searched
+            .map(|((choice, p), &chosen)| {
+                let expected = choice.options.iter().zip(p).map(|(&c, p)| c as f64 * p).sum();
+                (choice.name.clone(), WidthChoice { expected, most_likely: choice.options[chosen] })
+            })
+            .collect()
+    }
+
+    fn advance(&mut self, length: StageSettings) {
+        self.state.epoch += 1;
+        if self.state.epoch < length.epochs {
+            return;
+        }
+        if self.state.operators.is_none() {
+            self.state.operators = Some(self.likeliest().operators);
+        }
+        self.state.stage += 1;
+        self.state.epoch = 0;
+    }
+
+    /// Operators normal with the settings' spread; widths flat or a bump around a random option.
+    fn first_alpha(&self) -> Probabilities {
+        let at = At { stage: 0, epoch: 0, step: 0 };
+        let mut stream = sample::stream(self.settings.seed, Purpose::Initial, at);
+        let mut alpha = Probabilities::zeros(self.space);
+        for logit in alpha.operators.iter_mut().flatten() {
+            *logit = self.settings.spread * sample::normals(&mut stream)[0];
+        }
+        if self.settings.initial == Initial::Bump {
+            for choice in &mut alpha.widths {
+                bump(choice, sample::uniform(&mut stream));
+            }
+        }
+        alpha
+    }
+}
+
+/// `exp(-(i - m)^2 / 2) / sqrt(2 pi)` around the option `m` that `uniform` falls on.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place among a few thousand options"
+)]
+fn bump(choice: &mut [f64], uniform: f64) {
+    let middle = (uniform * choice.len() as f64).floor();
+    for (place, logit) in choice.iter_mut().enumerate() {
+        *logit = (-0.5 * (place as f64 - middle).powi(2)).exp() / std::f64::consts::TAU.sqrt();
+    }
+}
+
+/// The option of every width for the operator stage: nearest to `width`, or the middle one.
+fn start(space: &Space, width: Option<u64>) -> Vec<usize> {
+    let option = |(place, choice): (usize, &crate::space::WidthChoice)| match width {
+        Some(channels) => space.nearest(WidthId(place), channels),
+        None => choice.options.len() / 2,
+    };
+    space.widths.iter().enumerate().map(option).collect()
+}
+
+/// The likeliest option everywhere; where that cuts the output off, `zero` gives way where that costs the least
+/// likelihood, until the output can be reached.
+fn reachable(space: &Space, probabilities: &Probabilities) -> Architecture {
+    let mut architecture = probabilities.argmax();
+    loop {
+        let is_zero = |operator: usize| space.operators[operator].zero() == Some(architecture.operators[operator]);
+        let live = space.live(|edge| is_zero(edge.operator.0));
+        if live.iter().zip(&space.edges).any(|(&live, edge)| live && edge.to == space.last()) {
+            return architecture;
+        }
+        let runner_up = |operator: usize| {
+            let zero = space.operators[operator].zero();
+            let p = &probabilities.operators[operator];
+            let others = (0..p.len()).filter(|&place| Some(place) != zero);
+            others
+                .reduce(|best, place| if p[place] > p[best] { place } else { best })
+                .map(|best| (operator, best, p[best]))
+        };
+        let cut = (0..space.operators.len()).filter(|&operator| is_zero(operator)).filter_map(runner_up);
+        let gives_way = cut.reduce(|best, next| if next.2 > best.2 { next } else { best });
+        let (operator, candidate, _) = gives_way.expect("a space whose edges are all there reaches its output");
+        architecture.operators[operator] = candidate;
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0u32), |(sum, count), value| (sum + value, count + 1));
+    if count == 0 { f64::NAN } else { sum / f64::from(count) }
+}
