@@ -182,10 +182,6 @@ mod tests {
 
     #[test]
     fn without_momentum_a_step_is_plain_descent() {
-        follows_the_formulas_without_buffers();
-    }
-
-    fn follows_the_formulas_without_buffers() {
         let mut sgd = Sgd::new(
             vec![parameter(&[1.0])],
             SgdConfig { momentum: 0.0, weight_decay: 0.5, nesterov: false, clip: None },
