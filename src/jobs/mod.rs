@@ -1,5 +1,8 @@
 //! One function for each verb of the command, returning records.
 
+pub mod progress;
+#[cfg(feature = "torch")]
+pub mod search;
 mod set;
 pub mod spec;
 

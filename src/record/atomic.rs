@@ -15,7 +15,7 @@ pub(super) const UNFINISHED: &str = ".unfinished-";
 
 /// Writes `bytes` to `path` in one step: a reader sees the old file or the new one, never a part.
 ///
-/// Written to a file beside it, synced, renamed over it. The folder must exist.
+/// Written to a file beside it, synced, renamed over it. Folders above it are made as needed.
 ///
 /// # Errors
 /// [`RecordError::Write`] with `path` and the system's reason; the old file is then untouched.
@@ -58,6 +58,7 @@ fn folder_of(path: &Path) -> &Path {
 
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = folder_of(path);
+    std::fs::create_dir_all(folder)?;
     let mut file = unfinished(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
