@@ -1,8 +1,8 @@
 //! The embedded data set `shapes`: ten kinds of figures, drawn from a seed, without any file.
 //!
-//! Each image holds one figure of random place, size, rotation and colour, on a shaded and noisy ground with smaller blobs.
-//! Place and colour say nothing about the class: figure and ground trade colours freely, so that a linear classifier fails
-//! where a small convolutional network does well.
+//! Each image holds one figure of random place, size, rotation and colour, brighter than the shaded and noisy ground, with
+//! smaller blobs brighter or darker. Place and colour say nothing about the class, so that a linear classifier fails where
+//! a small convolutional network does well.
 //!
 //! Every image has its own random stream and uses only IEEE-exact operations (`+ - * /` and square root): equal seeds give
 //! equal bytes on every machine.
@@ -26,13 +26,17 @@ pub const TRAINING: usize = 8_000;
 pub const TEST: usize = 2_000;
 
 /// Smallest and largest radius of a figure, in pixels.
-const RADIUS: Range<f32> = 6.0..12.0;
-/// Smallest and largest distance of a figure's brightness from the ground's, up or down, in grey levels.
-const CONTRAST: Range<f32> = 50.0..95.0;
+const RADIUS: Range<f32> = 7.0..12.0;
+/// Largest distance of a figure's centre from the image's on each axis, in pixels.
+const SHIFT: f32 = 4.0;
+/// Tangent of the largest turn of a figure: 31 degrees.
+const TILT: f32 = 0.6;
+/// Smallest and largest distance of a brightness from the ground's, in grey levels.
+const CONTRAST: Range<f32> = 45.0..90.0;
 /// Largest step of the ground's shading from corner to corner, in grey levels.
 const SHADING: f32 = 30.0;
 /// Largest noise on one pixel, in grey levels; its distribution is a triangle.
-const NOISE: f32 = 30.0;
+const NOISE: f32 = 24.0;
 /// Most blobs beside the figure.
 const BLOBS: u32 = 3;
 /// Largest further distance of each channel, in grey levels.
@@ -84,6 +88,13 @@ impl Dice {
         range.start + (range.end - range.start) * self.unit()
     }
 
+    /// A direction near the x axis, as cosine and sine: turned by an angle of tangent up to [`TILT`] either way.
+    fn tilt(&mut self) -> [f32; 2] {
+        let tangent = self.within(-TILT..TILT);
+        let length = (1.0 + tangent * tangent).sqrt();
+        [1.0 / length, tangent / length]
+    }
+
     /// A direction of the plane, as cosine and sine: a point of the disc, brought to its rim.
     fn direction(&mut self) -> [f32; 2] {
         loop {
@@ -103,15 +114,16 @@ fn draw(image: &mut [u8], seed: u64, stream: u64) {
     let ground = [0; CHANNELS].map(|_: i32| dice.within(75.0..180.0));
     let mut canvas = shade(&mut dice, ground);
     let radius = dice.within(RADIUS);
-    let figure = Spot::random(&mut dice, radius);
+    let figure = Spot::random(&mut dice, radius, SHIFT);
     let blobs = dice.0.next_u32() % (BLOBS + 1);
     for _ in 0..blobs {
         let radius = dice.within(BLOB_RADIUS);
-        let spot = Spot::random(&mut dice, radius);
-        let colour = contrasting(&mut dice, ground);
+        let spot = Spot::random(&mut dice, radius, SIDE as f32);
+        let sign = if dice.unit() < 0.5 { -1.0 } else { 1.0 };
+        let colour = contrasting(&mut dice, ground, sign);
         paint(&mut canvas, &spot, colour, |[x, y]| x * x + 2.0 * y * y < 1.0);
     }
-    let colour = contrasting(&mut dice, ground);
+    let colour = contrasting(&mut dice, ground, 1.0);
     let class = label(stream % TEST_STREAM);
     paint(&mut canvas, &figure, colour, |point| inside(class, point));
     develop(&mut dice, &canvas, image);
@@ -133,9 +145,8 @@ fn shade(dice: &mut Dice, ground: Colour) -> Vec<Colour> {
         .collect()
 }
 
-/// A colour that is brighter or darker than `ground` by a random distance, with a random tint.
-fn contrasting(dice: &mut Dice, ground: Colour) -> Colour {
-    let sign = if dice.unit() < 0.5 { -1.0 } else { 1.0 };
+/// A colour that is brighter (`sign` 1) or darker (-1) than `ground` by a random distance, with a random tint.
+fn contrasting(dice: &mut Dice, ground: Colour, sign: f32) -> Colour {
     let distance = sign * dice.within(CONTRAST);
     ground.map(|level| level + distance + dice.within(-TINT..TINT))
 }
@@ -148,10 +159,12 @@ struct Spot {
 }
 
 impl Spot {
-    /// A place at which the figure lies wholly in the image.
-    fn random(dice: &mut Dice, radius: f32) -> Self {
-        let room = radius..SIDE as f32 - radius;
-        Self { centre: [dice.within(room.clone()), dice.within(room)], radius, turn: dice.direction() }
+    /// A place at which the figure lies wholly in the image, its centre at most `shift` from the image's on each axis.
+    fn random(dice: &mut Dice, radius: f32, shift: f32) -> Self {
+        let middle = SIDE as f32 / 2.0;
+        let shift = shift.min(middle - radius);
+        let room = middle - shift..middle + shift;
+        Self { centre: [dice.within(room.clone()), dice.within(room)], radius, turn: dice.tilt() }
     }
 
     /// The point `[x, y]` of the image in the figure's own frame, whose unit is the radius.
