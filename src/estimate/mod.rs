@@ -129,7 +129,8 @@ pub fn network(network: &Network, target: &Target<'_>) -> Result<Estimate, Estim
     if target.batch == 0 {
         return Err(EstimateError::Batch);
     }
-    let inputs = |id: NodeId| network.inputs(id).iter().map(|&id| network.node(id).shape.elements()).sum::<u64>();
+    let elements = |id: NodeId| network.node(id).shape.elements();
+    let inputs = |id: NodeId| network.inputs(id).into_iter().map(elements).fold(0, u64::saturating_add);
     let layers: Result<Vec<LayerEstimate>, EstimateError> =
         network.nodes().skip(1).map(|(id, node)| node_layer(node, inputs(id), target)).collect();
     let mut estimate = summed(network.name(), layers?, target)?;

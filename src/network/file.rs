@@ -49,7 +49,7 @@ struct NodeFile {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 enum OpFile {
     Conv2d(Conv2dFile),
     Linear(LinearFile),
