@@ -9,7 +9,7 @@ use crate::estimate::{Bound, Estimate, LayerEstimate, Total};
 use crate::jobs::{self, EstimateRequest};
 use crate::plot::{self, Bar};
 
-use super::numbers::{digits, grouped, kib, percent, short};
+use super::numbers::{digits, grouped, kib, percent, rate, short};
 use super::{End, Notes, table};
 
 const EXAMPLES: &str = "\
@@ -105,26 +105,18 @@ fn bars(estimate: &Estimate) -> Vec<Bar> {
 }
 
 fn text(estimate: &Estimate, free: usize, worst: Option<u64>) -> String {
-    let header = [
-        "layer",
-        "op",
-        "MACs",
-        "params",
-        "cycles",
-        "share",
-        "ms",
-        "mapping\nutil.",
-        "overall\nutil.",
-        "bound",
-    ];
+    let header =
+        ["layer", "op", "MACs", "params", "cycles", "share", "ms", "mapping\nutil.", "overall\nutil.", "bound"];
     let layers = estimate.layers.iter().filter(|layer| !is_free(layer));
     let rows = layers.map(|layer| row(layer, estimate.total.cycles.0)).collect();
     let mut text = format!("{}\n\n{}", title(estimate), table::table(&header, rows, &[0, 1, 9]));
     if let Some(worst) = worst {
-        text.push_str(&format!("\nonly the {worst} layers that lose most cycles to idle PEs are shown\n"));
+        text.push_str(&format!("\nshown are the layers that lose most cycles to idle PEs, at most {worst}\n"));
     }
-    if free > 0 {
-        text.push_str(&format!("\n{free} layers that multiply nothing are left out: they take no cycles\n"));
+    match free {
+        0 => {}
+        1 => text.push_str("\n1 layer that multiplies nothing is left out: it takes no cycles\n"),
+        _ => text.push_str(&format!("\n{free} layers that multiply nothing are left out: they take no cycles\n")),
     }
     text + "\n" + &table::list("total", &totals(&estimate.total))
 }
@@ -161,7 +153,7 @@ fn totals(total: &Total) -> Vec<(&'static str, String)> {
         ("parameters", grouped(total.params)),
         ("cycles", grouped(total.cycles.0)),
         ("latency", format!("{} ms", digits(total.latency_ms, 4))),
-        ("images/s", total.images_per_second.map_or("-".to_owned(), |rate| digits(rate, 4))),
+        ("images/s", total.images_per_second.map_or("-".to_owned(), rate)),
         ("mapping utilization", percent(total.mapping_utilization)),
         ("overall utilization", percent(total.overall_utilization)),
         ("end-to-end utilization", percent(total.end_to_end_utilization)),

@@ -37,13 +37,20 @@ pub(super) fn digits(value: f64, count: usize) -> String {
     }
     let magnitude = value.abs().log10().floor();
     if !value.is_finite() || !(-4.0..15.0).contains(&magnitude) {
-        return format!("{value:.*e}", count.saturating_sub(1));
+        let text = format!("{value:.*e}", count.saturating_sub(1));
+        return match text.split_once('e') {
+            Some((mantissa, exponent)) => format!("{}e{exponent}", without_zeros(mantissa)),
+            None => text,
+        };
     }
     #[expect(clippy::cast_possible_truncation, reason = "from -4 to 15")]
     let magnitude = magnitude as isize;
     let decimals = usize::try_from(count.cast_signed() - 1 - magnitude).unwrap_or(0);
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    without_zeros(&format!("{value:.decimals$}")).to_owned()
+}
+
+fn without_zeros(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 /// A fraction as a percentage with one decimal; `-` for nothing.
@@ -51,9 +58,16 @@ pub(super) fn percent(fraction: Option<f64>) -> String {
     fraction.map_or("-".to_owned(), |fraction| format!("{:.1}%", 100.0 * fraction))
 }
 
+/// A rate: whole and grouped from a thousand on, else four digits.
+pub(super) fn rate(value: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1e3 to 1e15, rounded")]
+    let whole = || grouped(value.round() as u64);
+    if (1e3..1e15).contains(&value) { whole() } else { digits(value, 4) }
+}
+
 /// Bytes in KiB of 1024 bytes.
 pub(super) fn kib(bytes: u64) -> String {
-    format!("{} KiB", digits(bytes as f64 / 1024.0, 5))
+    format!("{:.1} KiB", bytes as f64 / 1024.0)
 }
 
 /// A power of ten as `1.2e9`.
@@ -88,7 +102,7 @@ mod tests {
         assert_eq!(digits(123_456.0, 4), "123456");
         assert_eq!(digits(2.5, 4), "2.5");
         assert_eq!(digits(100.0, 4), "100");
-        assert_eq!(digits(1e-7, 4), "1.000e-7");
+        assert_eq!(digits(1e-7, 4), "1e-7");
         assert_eq!(digits(f64::INFINITY, 4), "inf");
     }
 

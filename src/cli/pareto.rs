@@ -53,11 +53,7 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
             notes.line(&format!("wrote {}", path.display()));
         }
     }
-    let text = if args.json {
-        pareto::json(&fronts)
-    } else {
-        fronts.iter().map(text).collect::<Vec<_>>().join("\n")
-    };
+    let text = if args.json { pareto::json(&fronts) } else { fronts.iter().map(text).collect::<Vec<_>>().join("\n") };
     super::output(&text)?;
     Ok(if left_out == 0 { End::Done } else { End::Partial })
 }
@@ -72,7 +68,8 @@ fn text(front: &Front) -> String {
         ("hypervolume", format!("{} ms", digits(front.hypervolume(), 6))),
         ("reference", format!("error {}, latency {} ms", digits(error, 6), digits(latency_ms, 6))),
     ];
-    let title = format!("front on {}: {} of {} points", front.accelerator(), front.members().len(), front.points().len());
+    let title =
+        format!("front on {}: {} of {} points", front.accelerator(), front.members().len(), front.points().len());
     format!("{title}\n\n{}\n{}", table::table(&header, rows, &[0, 1]), table::list("area below the reference", &volume))
 }
 

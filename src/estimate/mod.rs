@@ -152,13 +152,21 @@ pub fn rows(name: &str, rows: &[Row], target: &Target<'_>) -> Result<Estimate, E
         let gemm = row.gemm(target.batch)?;
         let sizes = Sizes {
             params: gemm.n().saturating_mul(gemm.k()).saturating_mul(gemm.repeats()),
-            input: gemm.m().saturating_mul(gemm.k()).saturating_mul(gemm.repeats()),
+            input: row_inputs(row).saturating_mul(target.batch),
             output: gemm.m().saturating_mul(gemm.n()).saturating_mul(gemm.repeats()),
         };
         product_layer((&row.name, row_op(row)), &gemm, sizes, target)
     };
     let layers: Result<Vec<LayerEstimate>, EstimateError> = rows.iter().map(layer).collect();
     summed(name, layers?, target)
+}
+
+/// Input values of a row for one image, each once: a product does not say which of its rows overlap.
+fn row_inputs(row: &Row) -> u64 {
+    match row.kind {
+        RowKind::Conv(conv) => conv.ifmap_h.saturating_mul(conv.ifmap_w).saturating_mul(conv.channels),
+        RowKind::Gemm { m, k, .. } => m.saturating_mul(k),
+    }
 }
 
 /// The operator of a row, as far as its format tells.

@@ -212,8 +212,7 @@ fn architecture(path: &Path, jobs: &[&Job]) -> Result<Verdict, CheckError> {
 
 fn derived(job: &Job, architecture: &Architecture, origin: &str) -> Result<Derived, CheckError> {
     let origin = || origin.to_owned();
-    let network =
-        job.space.derive(architecture).map_err(|source| CheckError::Derive { origin: origin(), source })?;
+    let network = job.space.derive(architecture).map_err(|source| CheckError::Derive { origin: origin(), source })?;
     let cost = target(job).network_cost(&network);
     let cost = cost.map_err(|source| CheckError::Estimate { origin: origin(), source })?;
     Ok(Derived {

@@ -37,15 +37,8 @@ pub struct UnknownSchema(String);
 
 impl SchemaKind {
     /// Every kind, in the order of help texts.
-    pub const ALL: [Self; 7] = [
-        Self::Network,
-        Self::Accelerator,
-        Self::Job,
-        Self::Architecture,
-        Self::Estimate,
-        Self::History,
-        Self::Summary,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Network, Self::Accelerator, Self::Job, Self::Architecture, Self::Estimate, Self::History, Self::Summary];
 
     /// Its name on the command line.
     #[must_use]

@@ -58,6 +58,8 @@ fn folder_of(path: &Path) -> &Path {
 
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = folder_of(path);
+    // The system's own words where the folder is not there; a temporary file would add its name.
+    std::fs::metadata(folder)?;
     let mut file = unfinished(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
