@@ -144,7 +144,7 @@ mod tests {
             ("items:\n  - width: 3\n  - width: -1\n", "job.yaml:3:12: invalid u32, got `-1`"),
             ("items:\n  - width: 3\n  - {}\n", "job.yaml:3:5: missing field `width`"),
             ("items:\n  - width: 3\n  - width: 4\n    width: 5\n", "job.yaml:4:5: duplicate mapping key: width"),
-            ("items:\n  - width: [3]\n", "job.yaml:2:12: unexpected sequence start, got `[3`"),
+            ("items:\n  - width: [3]\n", "job.yaml:2:12: expected string scalar"),
             ("items: [\n", "job.yaml:1:8: unclosed bracket '['"),
             ("", "job.yaml:1:1: unexpected end of input"),
         ];

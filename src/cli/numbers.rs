@@ -60,7 +60,7 @@ pub(super) fn percent(fraction: Option<f64>) -> String {
 
 /// A rate: whole and grouped from a thousand on, else four digits.
 pub(super) fn rate(value: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1e3 to 1e15, rounded")]
+    #[expect(clippy::cast_possible_truncation, reason = "from 1e3 to 1e15, rounded")]
     let whole = || grouped(value.round() as u64);
     if (1e3..1e15).contains(&value) { whole() } else { digits(value, 4) }
 }

@@ -116,11 +116,11 @@ pub enum CheckError {
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error("{origin}: {source}")]
-    Extent { origin: String, source: ExtentError },
+    Extent { origin: String, source: Box<ExtentError> },
     #[error("{origin}: {source}")]
     Derive { origin: String, source: DeriveError },
     #[error("{origin}: {source}")]
-    Estimate { origin: String, source: EstimateError },
+    Estimate { origin: String, source: Box<EstimateError> },
 }
 
 /// Checks every file, in the order given. Architectures are held against the job of their space among the files.
@@ -184,7 +184,8 @@ fn network_facts(network: &Network) -> NetworkFacts {
 }
 
 fn job_facts(job: Job, origin: String) -> Result<JobFacts, CheckError> {
-    let extent = job.space.extent(&target(&job)).map_err(|source| CheckError::Extent { origin, source })?;
+    let extent =
+        job.space.extent(&target(&job)).map_err(|source| CheckError::Extent { origin, source: Box::new(source) })?;
     let architectures = architectures(&job.space);
     Ok(JobFacts { job, extent, architectures })
 }
@@ -214,7 +215,7 @@ fn derived(job: &Job, architecture: &Architecture, origin: &str) -> Result<Deriv
     let origin = || origin.to_owned();
     let network = job.space.derive(architecture).map_err(|source| CheckError::Derive { origin: origin(), source })?;
     let cost = target(job).network_cost(&network);
-    let cost = cost.map_err(|source| CheckError::Estimate { origin: origin(), source })?;
+    let cost = cost.map_err(|source| CheckError::Estimate { origin: origin(), source: Box::new(source) })?;
     Ok(Derived {
         macs: network.macs().0,
         params: network.params(),

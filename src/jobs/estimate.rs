@@ -92,7 +92,7 @@ pub enum EstimateJobError {
         /// The accelerator.
         accelerator: String,
         /// Why.
-        source: EstimateError,
+        source: Box<EstimateError>,
     },
 }
 
@@ -154,7 +154,7 @@ pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobE
         model.estimate(&target).map_err(|source| EstimateJobError::Estimate {
             path: path.to_path_buf(),
             accelerator: accelerator.name.clone(),
-            source,
+            source: Box::new(source),
         })
     };
     // Collected before errors are looked at, so that the first in order is the one reported.
