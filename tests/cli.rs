@@ -222,8 +222,8 @@ mod estimate {
                 "--plot draws one network on one accelerator, got 2 estimates".into(),
             ),
             (
-                &["net.yaml", small[0], small[1], "--plot", "no/a.svg"],
-                "no/a.svg cannot be written: No such file or directory (os error 2)".into(),
+                &["net.yaml", small[0], small[1], "--plot", "net.yaml/a.svg"],
+                "net.yaml/a.svg cannot be written: File exists (os error 17)".into(),
             ),
         ];
         for (arguments, message) in cases {

@@ -36,7 +36,7 @@ pub struct Args {
     pub out: Option<PathBuf>,
     /// Where tensors live: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: DeviceChoice,
+    pub device: DeviceArg,
     /// Threads of the host; all cores where absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub threads: Option<u32>,
@@ -56,7 +56,7 @@ pub struct Args {
 
 /// Where tensors are to live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceChoice {
+pub enum DeviceArg {
     /// The first CUDA device, the CPU where there is none.
     Auto,
     /// The CPU.
@@ -65,11 +65,12 @@ pub enum DeviceChoice {
     Cuda(usize),
 }
 
-impl FromStr for DeviceChoice {
+impl FromStr for DeviceArg {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let number = |number: &str| number.parse().map(Self::Cuda).ok();
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = |text: &str| text.parse().ok().filter(|_| digits(text)).map(Self::Cuda);
         let choice = match name {
             "auto" => Some(Self::Auto),
             "cpu" => Some(Self::Cpu),
@@ -77,6 +78,17 @@ impl FromStr for DeviceChoice {
             other => other.strip_prefix("cuda:").and_then(number),
         };
         choice.ok_or_else(|| "must be auto, cpu, cuda or cuda:N".to_owned())
+    }
+}
+
+#[cfg(feature = "torch")]
+impl From<DeviceArg> for crate::torch::DeviceChoice {
+    fn from(device: DeviceArg) -> Self {
+        match device {
+            DeviceArg::Auto => Self::Auto,
+            DeviceArg::Cpu => Self::Cpu,
+            DeviceArg::Cuda(number) => Self::Cuda(number),
+        }
     }
 }
 
@@ -106,7 +118,7 @@ pub fn run(_: Args, _: Notes) -> anyhow::Result<End> {
 /// Where the job cannot be read or run.
 #[cfg(feature = "torch")]
 pub fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
-    // PLACE OF THE SEARCH: reads `args`, calls `crate::jobs::search`, prints what it returns.
+    // PLACE OF THE SEARCH: load the job with `args.overrides()`, call `crate::jobs::search::run`, print what it returns.
     let _ = (args.overrides(), notes);
     anyhow::bail!("search is not wired up yet")
 }
@@ -117,11 +129,11 @@ mod tests {
 
     #[test]
     fn devices_are_named_as_the_help_says() {
-        let read = |name: &str| name.parse::<DeviceChoice>();
-        assert_eq!(read("auto"), Ok(DeviceChoice::Auto));
-        assert_eq!(read("cuda"), Ok(DeviceChoice::Cuda(0)));
-        assert_eq!(read("cuda:3"), Ok(DeviceChoice::Cuda(3)));
-        for bad in ["gpu", "cuda:", "cuda:-1", "CPU", "cuda:x"] {
+        let read = |name: &str| name.parse::<DeviceArg>();
+        assert_eq!(read("auto"), Ok(DeviceArg::Auto));
+        assert_eq!(read("cuda"), Ok(DeviceArg::Cuda(0)));
+        assert_eq!(read("cuda:3"), Ok(DeviceArg::Cuda(3)));
+        for bad in ["gpu", "cuda:", "cuda:+1", "cuda:-1", "CPU", "cuda:x"] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

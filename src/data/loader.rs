@@ -71,11 +71,17 @@ impl<'data> Loader<'data> {
         Ok(Self { data, augment, layout, scale, shift })
     }
 
+    /// Where batches are made.
+    #[must_use]
+    pub fn device(&self) -> tch::Device {
+        self.data.device()
+    }
+
     /// One pass over the images of a split, `batch_size` (at least 1) at a time.
     ///
     /// # Errors
     /// [`DataError::BatchTooLarge`] where a shuffled pass would have no batch.
-    pub fn epoch(&self, split: &[i64], batch_size: usize, order: Order) -> Result<Epoch<'_>, DataError> {
+    pub fn epoch<'l>(&'l self, split: &[i64], batch_size: usize, order: Order) -> Result<Epoch<'l>, DataError> {
         let batch_size = batch_size.max(1);
         let mut indices = split.to_vec();
         let (batches, draws) = match order {

@@ -4,7 +4,10 @@ mod check;
 mod estimate;
 mod kind;
 mod pareto;
+pub mod progress;
 mod schema;
+#[cfg(feature = "torch")]
+pub mod search;
 mod set;
 pub mod spec;
 

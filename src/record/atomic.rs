@@ -15,7 +15,7 @@ pub(super) const UNFINISHED: &str = ".unfinished-";
 
 /// Writes `bytes` to `path` in one step: a reader sees the old file or the new one, never a part.
 ///
-/// Written to a file beside it, synced, renamed over it. The folder must exist.
+/// Written to a file beside it, synced, renamed over it. Folders above it are made as needed.
 ///
 /// # Errors
 /// [`RecordError::Write`] with `path` and the system's reason; the old file is then untouched.
@@ -58,8 +58,7 @@ fn folder_of(path: &Path) -> &Path {
 
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = folder_of(path);
-    // The system's own words where the folder is not there; a temporary file would add its name.
-    std::fs::metadata(folder)?;
+    std::fs::create_dir_all(folder)?;
     let mut file = unfinished(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
@@ -103,10 +102,19 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_is_named_and_so_is_the_reason() {
+    fn folders_above_are_made() {
         let folder = tempfile::tempdir().unwrap();
-        let message = write(&folder.path().join("no/such.json"), b"").unwrap_err().to_string();
-        assert!(message.contains("no/such.json cannot be written: No such file"), "{message}");
+        let path = folder.path().join("a/b/numbers.json");
+        write(&path, b"[]").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"[]");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named_and_so_is_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), b"").unwrap();
+        let message = write(&folder.path().join("file/such.json"), b"").unwrap_err().to_string();
+        assert!(message.contains("file/such.json cannot be written: File exists"), "{message}");
     }
 
     #[test]

@@ -142,6 +142,12 @@ impl<'a> Search<'a> {
         self.stages.iter().map(|stage| stage.epochs).sum()
     }
 
+    /// Epochs of all stages that are done.
+    #[must_use]
+    pub fn epochs_done(&self) -> u32 {
+        self.stages[..self.state.stage].iter().map(|stage| stage.epochs).sum::<u32>() + self.state.epoch
+    }
+
     /// The stage that runs next; nothing where the search is over.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {

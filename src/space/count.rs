@@ -1,6 +1,6 @@
 //! How many architectures a space holds, and its smallest and largest.
 
-use super::{Candidate, Edge, Space};
+use super::{Candidate, Edge, MaskPoint, Space};
 use crate::estimate::{EstimateError, Target};
 use crate::network::{Network, NetworkError, Shape};
 
@@ -157,12 +157,26 @@ impl Space {
         in_width: u64,
         out_width: u64,
     ) -> Result<Network, NetworkError> {
+        Ok(self.fragment_with_masks(edge, candidate, in_width, out_width)?.0)
+    }
+
+    /// As [`Space::fragment`], with the nodes inside whose channels follow one of the ends.
+    ///
+    /// # Errors
+    /// [`NetworkError`] where it does not fit.
+    pub fn fragment_with_masks(
+        &self,
+        edge: &Edge,
+        candidate: &Candidate,
+        in_width: u64,
+        out_width: u64,
+    ) -> Result<(Network, Vec<MaskPoint>), NetworkError> {
         let side = self.join(edge.from).side;
         let mut network = Network::new(&edge.name, map(in_width, side));
         let input = network.input();
         let wired = candidate.wire(&mut network, "op", input, self.site(edge, in_width, out_width))?;
         network.set_output(wired.output);
-        Ok(network)
+        Ok((network, wired.masks))
     }
 
     /// The classifier alone, behind a last join of `width` channels.

@@ -6,6 +6,7 @@ mod autocast;
 mod device;
 mod error;
 mod ffi;
+pub mod file;
 mod flags;
 mod layout;
 pub mod memory;

@@ -1,0 +1,363 @@
+//! `search`: a job from its file to a trained network in a run folder.
+
+mod checkpoint;
+mod finish;
+mod watch;
+
+use std::path::{Path, PathBuf};
+
+use tch::Device;
+
+use super::progress::Progress;
+use super::spec::{AugmentFile, DataSet, Job, PrecisionFile, SHAPES_TEST, SHAPES_TRAINING, TrainingImages};
+use crate::cost::{CostError, CostModel};
+use crate::data::{Augment, DataError, Dataset, Flip, Layout, Loader, Pixels, SplitSizes, Splits, cifar, shapes};
+use crate::estimate::{EstimateError, Target};
+use crate::network::Network;
+use crate::record::{
+    Environment, Existing, HistoryRecord, HistoryWriter, Position, RecordError, RunFolder, Summary, write, write_json,
+};
+use crate::search::{self, Outcome, Search, SearchError};
+use crate::space::{Architecture, DeriveError};
+use crate::supernet::{Supernet, SupernetError, SupernetSettings};
+use crate::torch::file::TensorFileError;
+use crate::torch::{self, DeviceChoice, Precision, TorchError};
+use crate::train::{self, Recipe, TrainError, Trainer};
+
+use checkpoint::Checkpoint;
+use finish::Finish;
+use watch::Watch;
+
+/// Where and how a search runs.
+#[derive(Debug, Clone)]
+pub struct SearchOptions {
+    /// Folder of the data set, or its archive.
+    pub data: Option<PathBuf>,
+    /// The run folder.
+    pub out: PathBuf,
+    /// What to do where it exists.
+    pub existing: Existing,
+    /// The device.
+    pub device: DeviceChoice,
+    /// Threads of the host; as many as libtorch takes by itself where absent.
+    pub threads: Option<usize>,
+}
+
+/// What came out.
+#[derive(Debug, Clone)]
+pub struct SearchRun {
+    /// The run folder.
+    pub folder: PathBuf,
+    /// The summary that lies there.
+    pub summary: Summary,
+}
+
+/// Why a search job fails.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchJobError {
+    /// The run folder.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The images.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The device.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+    /// The cost tables.
+    #[error(transparent)]
+    Cost(#[from] CostError),
+    /// The search.
+    #[error(transparent)]
+    Search(#[from] SearchError<SupernetError>),
+    /// The supernet's checkpoint.
+    #[error(transparent)]
+    Supernet(#[from] SupernetError),
+    /// The network found.
+    #[error(transparent)]
+    Derive(#[from] DeriveError),
+    /// Its estimate.
+    #[error(transparent)]
+    Estimate(#[from] EstimateError),
+    /// Its training.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// Its weights.
+    #[error(transparent)]
+    File(#[from] TensorFileError),
+    /// A picture.
+    #[error(transparent)]
+    Plot(#[from] crate::plot::PlotError),
+    /// CIFAR-10 without a folder.
+    #[error(
+        "data set cifar10 needs its files: give --data DIR, the folder with `cifar-10-batches-bin` or the archive `cifar-10-binary.tar.gz`"
+    )]
+    NoData,
+    /// A folder of another job.
+    #[error("{}: the folder was made by another job than this one; compare its spec.yaml, or use another --out", path.display())]
+    OtherJob {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// Everything that stays the same during a run.
+struct Run<'a> {
+    job: &'a Job,
+    folder: &'a RunFolder,
+    device: Device,
+    splits: &'a Splits,
+    loader: &'a Loader<'a>,
+    cost: &'a CostModel,
+}
+
+/// Runs `job` from where its folder stands to the end, or until it is told to stop.
+///
+/// # Errors
+/// [`SearchJobError`]; what was computed until then stays in the folder.
+pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> Result<SearchRun, SearchJobError> {
+    let device = torch::open(options.device)?;
+    if let Some(threads) = options.threads {
+        torch::set_threads(threads);
+    }
+    let finished = finished_before(job, options)?;
+    if let Some(summary) = finished {
+        progress.say("the run is finished; nothing to do");
+        return Ok(SearchRun { folder: options.out.clone(), summary });
+    }
+    let pixels = pixels(job, options.data.as_deref())?;
+    let dataset = Dataset::new(&pixels, device)?;
+    drop(pixels);
+    let folder = open_folder(job, options)?;
+    write_json(&folder.environment(), &environment(device))?;
+    let splits = Splits::new(&dataset, split_sizes(job), job.file.data.seed)?;
+    let loader = Loader::new(&dataset, augment(job.file.data.augment), Layout::ChannelsLast)?;
+    let target = Target { accelerator: &job.accelerator, timing: job.timing, batch: job.hardware_batch };
+    let cost = CostModel::new(&job.space, &target, job.file.objective.cost.into())?;
+    let run = Run { job, folder: &folder, device, splits: &splits, loader: &loader, cost: &cost };
+    let summary = run.all(progress)?;
+    Ok(SearchRun { folder: options.out.clone(), summary })
+}
+
+/// The summary of a folder that is to be resumed and has nothing left to do.
+fn finished_before(job: &Job, options: &SearchOptions) -> Result<Option<Summary>, SearchJobError> {
+    if options.existing != Existing::Resume || !options.out.exists() {
+        return Ok(None);
+    }
+    let folder = RunFolder::open(&options.out)?;
+    same_job(job, &folder)?;
+    Ok(folder.read_summary()?.filter(Summary::is_finished))
+}
+
+fn same_job(job: &Job, folder: &RunFolder) -> Result<(), SearchJobError> {
+    match std::fs::read_to_string(folder.spec()) {
+        Ok(spec) if spec != job.to_yaml() => Err(SearchJobError::OtherJob { path: folder.path().to_owned() }),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn open_folder(job: &Job, options: &SearchOptions) -> Result<RunFolder, SearchJobError> {
+    let folder = RunFolder::create(&options.out, options.existing)?;
+    same_job(job, &folder)?;
+    write(&folder.spec(), job.to_yaml().as_bytes())?;
+    Ok(folder)
+}
+
+/// The images of the job's data set; `data` is their folder or archive where it has files.
+///
+/// # Errors
+/// [`SearchJobError`] where they are missing or broken.
+pub fn pixels(job: &Job, data: Option<&Path>) -> Result<Pixels, SearchJobError> {
+    match job.file.data.set {
+        DataSet::Shapes => {
+            let count = |images: u64| usize::try_from(images).expect("a few thousand images");
+            Ok(shapes::generate(job.file.data.seed, count(SHAPES_TRAINING), count(SHAPES_TEST)))
+        }
+        DataSet::Cifar10 => Ok(cifar::read(data.ok_or(SearchJobError::NoData)?)?),
+    }
+}
+
+fn split_sizes(job: &Job) -> SplitSizes {
+    let count = |images: u64| usize::try_from(images).unwrap_or(usize::MAX);
+    let data = &job.file.data;
+    SplitSizes { training: count(data.training.value), selection: count(data.selection.value), test: None }
+}
+
+fn augment(file: AugmentFile) -> Augment {
+    let flip = if file.flip { Flip::Half } else { Flip::Never };
+    Augment { padding: file.crop.into(), flip, cutout: file.cutout.into() }
+}
+
+fn precision(job: &Job) -> Precision {
+    match job.file.precision {
+        PrecisionFile::F32 => Precision::Float32,
+        PrecisionFile::Bf16 => Precision::Bfloat16,
+    }
+}
+
+fn environment(device: Device) -> Environment {
+    Environment {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: option_env!("SYSTOLE_COMMIT").map(str::to_owned),
+        device: torch::device_name(device),
+        threads: torch::threads(),
+        libtorch: Some("2.11.0".to_owned()),
+        os: Some(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+    }
+}
+
+impl Run<'_> {
+    fn all(&self, progress: &mut dyn Progress) -> Result<Summary, SearchJobError> {
+        let mut checkpoint = Checkpoint::read(self.folder)?;
+        let mut history = HistoryWriter::resume(&self.folder.history(), checkpoint.position())?;
+        let found = self.search(&mut checkpoint, &mut history, progress)?;
+        let (architecture, finished) = found;
+        let network = self.job.space.derive(&architecture)?.named(&self.job.name);
+        let finish = Finish { run: self, architecture: &architecture, network: &network };
+        finish.write_network()?;
+        if !finished {
+            return finish.end(&checkpoint, None, &mut history);
+        }
+        let trained = self.train(&network, &mut checkpoint, &mut history, progress)?;
+        finish.end(&checkpoint, Some(&trained), &mut history)
+    }
+
+    /// The likeliest architecture, and whether the search came to its end.
+    fn search(
+        &self,
+        checkpoint: &mut Checkpoint,
+        history: &mut HistoryWriter,
+        progress: &mut dyn Progress,
+    ) -> Result<(Architecture, bool), SearchJobError> {
+        let mut search = Search::new(&self.job.space, self.cost, self.job.settings.clone());
+        if let Some(state) = checkpoint.search.clone() {
+            search = search.resumed(state);
+        }
+        let mut supernet = Supernet::new(&self.job.space, self.splits, self.loader, self.supernet_settings());
+        let steps = u64::from(search::TaskLoss::steps(&supernet));
+        progress.begin("search", steps * u64::from(search.epochs()), steps * u64::from(search.epochs_done()));
+        let mut entered = None;
+        while let Some(stage) = search.stage() {
+            if entered.as_ref() != Some(&stage) {
+                search::TaskLoss::enter(&mut supernet, &stage)?;
+                if let Some(path) = checkpoint.supernet(self.folder, search.state()) {
+                    supernet.load(&path)?;
+                }
+                entered = Some(stage);
+            }
+            let began = progress.seconds();
+            let outcome = search.epoch(&mut supernet, &mut Watch::new(progress))?;
+            checkpoint.search_seconds += progress.seconds() - began;
+            match outcome {
+                Outcome::Interrupted => return Ok((search.likeliest(), false)),
+                Outcome::Epoch(record) => {
+                    progress.say(&watch::search_line(&record));
+                    history.append(&HistoryRecord::Epoch(*record))?;
+                    checkpoint.after_search_epoch(self, &search, &supernet)?;
+                }
+            }
+        }
+        Ok((search.likeliest(), true))
+    }
+
+    fn supernet_settings(&self) -> SupernetSettings {
+        SupernetSettings {
+            seed: self.job.settings.seed,
+            batch: usize::try_from(self.job.settings.batch).unwrap_or(usize::MAX),
+            weights: self.job.settings.weights,
+            precision: precision(self.job),
+            layout: Layout::ChannelsLast,
+            augment: augment(self.job.file.data.augment),
+        }
+    }
+
+    /// The images of the final training.
+    fn training_split(&self) -> Vec<i64> {
+        match self.job.training.images {
+            TrainingImages::Training => self.splits.training.clone(),
+            TrainingImages::All => self.splits.training.iter().chain(&self.splits.selection).copied().collect(),
+            TrainingImages::Everything => {
+                (0..i64::try_from(self.job.file.data.set.pool()).unwrap_or(i64::MAX)).collect()
+            }
+        }
+    }
+
+    fn train(
+        &self,
+        network: &Network,
+        checkpoint: &mut Checkpoint,
+        history: &mut HistoryWriter,
+        progress: &mut dyn Progress,
+    ) -> Result<Trained, SearchJobError> {
+        let split = self.training_split();
+        let recipe = self.recipe();
+        let mut trainer = Trainer::new(network, self.loader, &split, recipe)?;
+        if let Some((path, done)) = checkpoint.trainer(self.folder) {
+            trainer.load(&path, done)?;
+        }
+        let steps = (split.len() / recipe.batch.min(split.len())) as u64;
+        progress.begin("training", steps * u64::from(recipe.epochs), steps * u64::from(trainer.done()));
+        while !trainer.is_finished() {
+            let began = progress.seconds();
+            let outcome = trainer.epoch(&mut Watch::new(progress))?;
+            checkpoint.train_seconds += progress.seconds() - began;
+            match outcome {
+                train::Outcome::Interrupted => return Trained::interrupted(&trainer),
+                train::Outcome::Epoch(mut record) => {
+                    if self.job.training.images == TrainingImages::Training {
+                        record.validation_accuracy = Some(trainer.evaluate(&self.splits.selection)?.accuracy);
+                    }
+                    progress.say(&watch::train_line(&record));
+                    history.append(&HistoryRecord::Train(record))?;
+                    checkpoint.after_train_epoch(self, &trainer)?;
+                }
+            }
+        }
+        let validation = match self.job.training.images {
+            TrainingImages::Training => Some(trainer.evaluate(&self.splits.selection)?.accuracy),
+            TrainingImages::All | TrainingImages::Everything => None,
+        };
+        let test = (recipe.epochs > 0).then(|| trainer.evaluate(&self.splits.test)).transpose()?;
+        Ok(Trained {
+            finished: true,
+            validation: validation.filter(|_| recipe.epochs > 0),
+            test: test.map(|test| test.accuracy),
+            weights: trainer.weights(),
+        })
+    }
+
+    fn recipe(&self) -> Recipe {
+        let training = &self.job.training;
+        Recipe {
+            seed: self.job.settings.seed,
+            epochs: training.epochs,
+            batch: training.batch,
+            learning_rate: training.learning_rate,
+            warm_up: training.warm_up,
+            momentum: training.momentum,
+            weight_decay: training.weight_decay,
+            label_smoothing: training.label_smoothing,
+            clip: training.clip,
+            precision: precision(self.job),
+        }
+    }
+}
+
+/// A network after training.
+struct Trained {
+    finished: bool,
+    validation: Option<f64>,
+    test: Option<f64>,
+    weights: Vec<(String, tch::Tensor)>,
+}
+
+impl Trained {
+    fn interrupted(trainer: &Trainer<'_>) -> Result<Self, SearchJobError> {
+        Ok(Self { finished: false, validation: None, test: None, weights: trainer.weights() })
+    }
+}
+
+/// Where a run stands, before its next epoch.
+fn first_position() -> Position {
+    Position { stage: crate::record::Stage::Operators, epoch: 1 }
+}

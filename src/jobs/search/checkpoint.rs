@@ -1,0 +1,87 @@
+//! What a run needs to go on: after every epoch one file of tensors, then the small file that names it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Run, SearchJobError, first_position};
+use crate::record::{Position, RecordError, RunFolder, Stage, read_json, write_json};
+use crate::search::{Search, State};
+use crate::supernet::Supernet;
+use crate::train::Trainer;
+
+/// `checkpoint/state.json`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Checkpoint {
+    /// The search after its last whole epoch.
+    pub(super) search: Option<State>,
+    /// Epochs of training that are done.
+    trained: Option<u32>,
+    /// The file of tensors that belongs to this state.
+    tensors: Option<String>,
+    /// Seconds of search over all sittings.
+    pub(super) search_seconds: f64,
+    /// Seconds of training over all sittings.
+    pub(super) train_seconds: f64,
+}
+
+impl Checkpoint {
+    /// The state that `folder` holds, or the beginning.
+    pub(super) fn read(folder: &RunFolder) -> Result<Self, RecordError> {
+        let path = folder.checkpoint().join("state.json");
+        if path.exists() { read_json(&path) } else { Ok(Self::default()) }
+    }
+
+    /// The epoch that comes next.
+    pub(super) fn position(&self) -> Position {
+        match (&self.search, self.trained) {
+            (_, Some(done)) => Position { stage: Stage::Train, epoch: done + 1 },
+            (None, None) => first_position(),
+            (Some(state), None) => {
+                let stage = if state.operators.is_none() { Stage::Operators } else { Stage::Widths };
+                Position { stage, epoch: state.epoch + 1 }
+            }
+        }
+    }
+
+    /// The supernet's tensors, where the stage of `state` is under way.
+    pub(super) fn supernet(&self, folder: &RunFolder, state: &State) -> Option<PathBuf> {
+        let name = self.tensors.as_ref().filter(|_| self.trained.is_none() && state.epoch > 0)?;
+        Some(folder.checkpoint().join(name))
+    }
+
+    /// The trainer's tensors and the epochs behind them.
+    pub(super) fn trainer(&self, folder: &RunFolder) -> Option<(PathBuf, u32)> {
+        Some((folder.checkpoint().join(self.tensors.as_ref()?), self.trained?))
+    }
+
+    pub(super) fn after_search_epoch(
+        &mut self,
+        run: &Run<'_>,
+        search: &Search<'_>,
+        supernet: &Supernet<'_>,
+    ) -> Result<(), SearchJobError> {
+        let name = format!("search-{}-{}.safetensors", search.state().stage, search.state().epoch);
+        supernet.save(&run.folder.checkpoint().join(&name))?;
+        self.search = Some(search.state().clone());
+        self.write(run.folder, name)
+    }
+
+    pub(super) fn after_train_epoch(&mut self, run: &Run<'_>, trainer: &Trainer<'_>) -> Result<(), SearchJobError> {
+        let name = format!("train-{}.safetensors", trainer.done());
+        trainer.save(&run.folder.checkpoint().join(&name))?;
+        self.trained = Some(trainer.done());
+        self.write(run.folder, name)
+    }
+
+    /// The state file names the new tensors before the old ones go: at any moment one whole checkpoint lies there.
+    fn write(&mut self, folder: &RunFolder, name: String) -> Result<(), SearchJobError> {
+        let old = self.tensors.replace(name.clone()).filter(|old| *old != name);
+        write_json(&folder.checkpoint().join("state.json"), self)?;
+        if let Some(old) = old {
+            // A file that stays costs only room.
+            let _ = std::fs::remove_file(folder.checkpoint().join(old));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! What a run leaves in its folder.
+
+use super::{Checkpoint, Run, SearchJobError, Trained};
+use crate::estimate::{self, Estimate, Target};
+use crate::jobs::spec::DataSet;
+use crate::load;
+use crate::network::Network;
+use crate::plot::{self, Bar};
+use crate::record::{
+    Accuracy, Ended, HistoryRecord, HistoryWriter, INTERRUPTED, Summary, read_history, write, write_json,
+};
+use crate::space::Architecture;
+use crate::torch::{file, memory};
+use crate::units::Bytes;
+
+/// The stop reason of a run whose epochs are all done.
+const EPOCH_LIMIT: &str = "epoch-limit";
+
+/// A found network that is to be written down.
+pub(super) struct Finish<'a> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) architecture: &'a Architecture,
+    pub(super) network: &'a Network,
+}
+
+impl Finish<'_> {
+    /// `architecture.yaml`, `network.yaml`, `estimate.json`.
+    pub(super) fn write_network(&self) -> Result<(), SearchJobError> {
+        let Run { job, folder, .. } = self.run;
+        let architecture = load::to_yaml(&job.space.architecture_file(self.architecture));
+        write(&folder.architecture(), architecture.as_bytes())?;
+        write(&folder.network(), self.network.to_yaml().as_bytes())?;
+        Ok(write_json(&folder.estimate(), &[self.estimate(1)?])?)
+    }
+
+    fn estimate(&self, batch: u64) -> Result<Estimate, SearchJobError> {
+        let Run { job, .. } = self.run;
+        let target = Target { accelerator: &job.accelerator, timing: job.timing, batch };
+        Ok(estimate::network(self.network, &target)?)
+    }
+
+    /// `weights.safetensors`, `plots/`, `summary.json`.
+    pub(super) fn end(
+        &self,
+        checkpoint: &Checkpoint,
+        trained: Option<&Trained>,
+        history: &mut HistoryWriter,
+    ) -> Result<Summary, SearchJobError> {
+        let folder = self.run.folder;
+        if let Some(trained) = trained {
+            file::save(&folder.weights(), &trained.weights)?;
+        }
+        let summary = self.summary(checkpoint, trained)?;
+        history.append(&HistoryRecord::End(Ended { stop_reason: summary.stop_reason.clone() }))?;
+        self.plots()?;
+        write_json(&folder.summary(), &summary)?;
+        Ok(summary)
+    }
+
+    fn summary(&self, checkpoint: &Checkpoint, trained: Option<&Trained>) -> Result<Summary, SearchJobError> {
+        let Run { job, .. } = self.run;
+        let (one, batch) = (self.estimate(1)?, self.estimate(job.hardware_batch)?);
+        let finished = trained.is_some_and(|trained| trained.finished);
+        Ok(Summary {
+            name: job.name.clone(),
+            seed: job.settings.seed,
+            stop_reason: if finished { EPOCH_LIMIT } else { INTERRUPTED }.to_owned(),
+            search_seconds: checkpoint.search_seconds,
+            train_seconds: checkpoint.train_seconds,
+            peak_memory_bytes: memory::peak(self.run.device)?.unwrap_or(Bytes(0)),
+            accuracy: Accuracy {
+                validation: trained.and_then(|trained| trained.validation),
+                test: trained.and_then(|trained| trained.test),
+            },
+            accelerator: job.accelerator.name.clone(),
+            latency_ms: one.total.latency_ms,
+            mapping_utilization: one.total.mapping_utilization,
+            overall_utilization: one.total.overall_utilization,
+            macs: one.total.macs,
+            params: one.total.params,
+            cycles: Some(one.total.cycles),
+            timing: Some(one.timing),
+            end_to_end_utilization: one.total.end_to_end_utilization,
+            hardware_batch: Some(job.hardware_batch),
+            hardware_batch_latency_ms: Some(batch.total.latency_ms),
+            lambda: Some(job.settings.lambda),
+            beta: Some(job.settings.beta),
+            cost: Some(crate::cost::CostKind::from(job.file.objective.cost).name().to_owned()),
+            data: Some(self.data_name()),
+        })
+    }
+
+    fn data_name(&self) -> String {
+        match self.run.job.file.data.set {
+            DataSet::Shapes => "shapes".to_owned(),
+            DataSet::Cifar10 => "cifar10".to_owned(),
+        }
+    }
+
+    fn plots(&self) -> Result<(), SearchJobError> {
+        let Run { job, folder, .. } = self.run;
+        let records = read_history(&folder.history())?;
+        let estimate = self.estimate(1)?;
+        let bars: Vec<Bar> = estimate
+            .layers
+            .iter()
+            .filter(|layer| layer.macs.0 > 0)
+            .map(|layer| Bar { name: layer.name.clone(), cycles: layer.cycles, utilization: layer.mapping_utilization })
+            .collect();
+        let caption = format!("{} on {} ({})", job.name, estimate.accelerator, estimate.timing);
+        let pictures = [
+            ("history", plot::history_svg(&records)),
+            ("widths", plot::widths_svg(&records, job.accelerator.array.cols)),
+            ("cycles", plot::estimate_bars_svg(&bars, &caption)),
+        ];
+        for (name, svg) in pictures {
+            for extension in ["svg", "png"] {
+                plot::write(&folder.plots().join(format!("{name}.{extension}")), &svg)?;
+            }
+        }
+        Ok(())
+    }
+}

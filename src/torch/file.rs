@@ -1,0 +1,117 @@
+//! Tensors on disk: safetensors.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use tch::{Device, Kind, Tensor};
+
+use super::TorchError;
+use crate::record;
+
+/// Why tensors cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum TensorFileError {
+    /// The file cannot be written.
+    #[error(transparent)]
+    Write(#[from] record::RecordError),
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is no safetensors file, or holds another type of number than f32.
+    #[error("{}: {reason}", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// libtorch failed.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+}
+
+impl From<tch::TchError> for TensorFileError {
+    fn from(error: tch::TchError) -> Self {
+        Self::Torch(error.into())
+    }
+}
+
+/// Writes f32 tensors of any shape by name, atomically; equal tensors give equal bytes.
+///
+/// # Errors
+/// [`TensorFileError`] where the file cannot be written.
+pub fn save(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), TensorFileError> {
+    let form = |reason: String| TensorFileError::Form { path: path.to_owned(), reason };
+    let mut data = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let host = tensor.detach().f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+        let shape: Vec<usize> = host.size().iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect();
+        let mut bytes = vec![0u8; host.numel() * 4];
+        host.f_view(-1)?.f_copy_data_u8(&mut bytes, host.numel())?;
+        data.push((name.as_str(), shape, bytes));
+    }
+    let views: Result<Vec<_>, _> = data
+        .iter()
+        .map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect();
+    let views = views.map_err(|error: safetensors::SafeTensorError| form(error.to_string()))?;
+    let bytes = safetensors::serialize(views, None).map_err(|error| form(error.to_string()))?;
+    Ok(record::write(path, &bytes)?)
+}
+
+/// Reads f32 tensors by name to `device`.
+///
+/// # Errors
+/// [`TensorFileError`] where the file cannot be read or is of another form.
+pub fn load(path: &Path, device: Device) -> Result<BTreeMap<String, Tensor>, TensorFileError> {
+    let form = |reason: String| TensorFileError::Form { path: path.to_owned(), reason };
+    let bytes = std::fs::read(path).map_err(|source| TensorFileError::Read { path: path.to_owned(), source })?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| form(error.to_string()))?;
+    let mut tensors = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        if view.dtype() != Dtype::F32 {
+            return Err(form(format!("tensor `{name}` must be F32, got {:?}", view.dtype())));
+        }
+        let shape: Vec<i64> = view.shape().iter().map(|&d| i64::try_from(d).unwrap_or(i64::MAX)).collect();
+        let tensor = Tensor::f_from_data_size(view.data(), &shape, Kind::Float)?;
+        tensors.insert(name, tensor.f_to_device(device)?);
+    }
+    Ok(tensors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_come_back_as_they_went() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let host = (Kind::Float, Device::Cpu);
+        let tensors =
+            [("b.x".to_owned(), Tensor::arange(6, host).view([2, 3])), ("a".to_owned(), Tensor::ones([1], host))];
+        save(&path, &tensors).unwrap();
+        let first = std::fs::read(&path).unwrap();
+        let back = load(&path, Device::Cpu).unwrap();
+        assert!(tensors.iter().all(|(name, tensor)| back[name].equal(tensor)));
+        save(&path, &tensors).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), first);
+    }
+
+    #[test]
+    fn a_file_cut_short_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        save(&path, &[("a".to_owned(), Tensor::ones([9], (Kind::Float, Device::Cpu)))]).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        let error = load(&path, Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains("w.safetensors"), "{error}");
+    }
+}
