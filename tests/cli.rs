@@ -532,7 +532,7 @@ mod check {
                 "  - { name: a, op: relu }\n  - { name: b, op: relu, inputs: [input] }\n",
                 "5:13: node `a` is not on a way to the output `b`; remove it or wire it",
             ),
-            ("  - { name: a, op: { leaky-relu: { slope: 0.1, bias: 1 } } }\n", "5:50: unknown field `bias`"),
+            ("  - { name: a, op: { leaky-relu: { slope: 0.1, bias: 1 } } }\n", "5:48: unknown field `bias`"),
             ("  - { name: a, op: { conv2d: { out-channels: 4, kernel: 99, padding: 0 } } }\n", "5:13: node `a`: "),
         ];
         for (nodes, expected) in cases {
