@@ -94,6 +94,20 @@ mod estimate {
     }
 
     #[test]
+    fn long_names_give_way_and_numbers_stay_whole() {
+        let folder = TempDir::new().unwrap();
+        let name = format!("{}/conv", "long_name".repeat(9));
+        let node = format!("  - {{ name: {name}, op: {{ conv2d: {{ out-channels: 2048, kernel: 9 }} }} }}\n");
+        let text = format!("version: 1\nname: wide\ninput: [512, 512, 512]\nnodes:\n{node}");
+        fs::write(folder.path().join("wide.yaml"), text).unwrap();
+        let arguments = ["estimate", "wide.yaml", "--accel", "small-32x32", "--batch", "64", "--timing", "ideal"];
+        let text = systole_in(folder.path(), &arguments).done();
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        // 512 * 512 * 64 rows through 81 * 512 / 32 * 2048 / 32 = 82,944 tiles.
+        assert_eq!(text.matches("1,391,569,403,904 ").count(), 1, "{text}");
+    }
+
+    #[test]
     fn a_network_is_given_as_json() {
         golden("small.json", &run(&["--json"]).done());
     }

@@ -7,7 +7,7 @@ use crate::load;
 
 use super::End;
 use super::numbers::digits;
-use super::table::table;
+use super::table::{Columns, table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +44,7 @@ fn list() -> anyhow::Result<String> {
     let header = ["name", "array", "dataflow", "clock", "timing"];
     let accelerators = Accelerator::shipped().iter().map(Shipped::accelerator);
     let rows = accelerators.map(|accelerator| Ok(row(&accelerator?))).collect::<anyhow::Result<_>>()?;
-    Ok(table(&header, rows, &[0, 1, 2, 3, 4]))
+    Ok(table(&Columns { header: &header, left: &[0, 1, 2, 3, 4], name: 0 }, rows))
 }
 
 fn row(accelerator: &Accelerator) -> Vec<String> {

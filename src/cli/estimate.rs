@@ -9,8 +9,9 @@ use crate::estimate::{Bound, Estimate, LayerEstimate, Total};
 use crate::jobs::{self, EstimateRequest};
 use crate::plot::{self, Bar};
 
-use super::numbers::{digits, grouped, kib, percent, rate, short};
-use super::{End, Notes, table};
+use super::numbers::{grouped, kib, measure, percent, short};
+use super::table::{Columns, list, table};
+use super::{End, Notes};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -107,9 +108,10 @@ fn bars(estimate: &Estimate) -> Vec<Bar> {
 fn text(estimate: &Estimate, free: usize, worst: Option<u64>) -> String {
     let header =
         ["layer", "op", "MACs", "params", "cycles", "share", "ms", "mapping\nutil.", "overall\nutil.", "bound"];
+    let columns = Columns { header: &header, left: &[0, 1, 9], name: 0 };
     let layers = estimate.layers.iter().filter(|layer| !is_free(layer));
     let rows = layers.map(|layer| row(layer, estimate.total.cycles.0)).collect();
-    let mut text = format!("{}\n\n{}", title(estimate), table::table(&header, rows, &[0, 1, 9]));
+    let mut text = format!("{}\n\n{}", title(estimate), table(&columns, rows));
     if let Some(worst) = worst {
         text.push_str(&format!("\nshown are the layers that lose most cycles to idle PEs, at most {worst}\n"));
     }
@@ -118,7 +120,7 @@ fn text(estimate: &Estimate, free: usize, worst: Option<u64>) -> String {
         1 => text.push_str("\n1 layer that multiplies nothing is left out: it takes no cycles\n"),
         _ => text.push_str(&format!("\n{free} layers that multiply nothing are left out: they take no cycles\n")),
     }
-    text + "\n" + &table::list("total", &totals(&estimate.total))
+    text + "\n" + &list("total", &totals(&estimate.total))
 }
 
 fn row(layer: &LayerEstimate, all_cycles: u64) -> Vec<String> {
@@ -130,7 +132,7 @@ fn row(layer: &LayerEstimate, all_cycles: u64) -> Vec<String> {
         short(layer.params),
         grouped(layer.cycles.0),
         percent(share),
-        digits(layer.latency_ms, 4),
+        measure(layer.latency_ms),
         percent(layer.mapping_utilization),
         percent(layer.overall_utilization),
         bound(layer.bound).to_owned(),
@@ -152,8 +154,8 @@ fn totals(total: &Total) -> Vec<(&'static str, String)> {
         ("MACs", grouped(total.macs.0)),
         ("parameters", grouped(total.params)),
         ("cycles", grouped(total.cycles.0)),
-        ("latency", format!("{} ms", digits(total.latency_ms, 4))),
-        ("images/s", total.images_per_second.map_or("-".to_owned(), rate)),
+        ("latency", format!("{} ms", measure(total.latency_ms))),
+        ("images/s", total.images_per_second.map_or("-".to_owned(), measure)),
         ("mapping utilization", percent(total.mapping_utilization)),
         ("overall utilization", percent(total.overall_utilization)),
         ("end-to-end utilization", percent(total.end_to_end_utilization)),

@@ -58,8 +58,8 @@ pub(super) fn percent(fraction: Option<f64>) -> String {
     fraction.map_or("-".to_owned(), |fraction| format!("{:.1}%", 100.0 * fraction))
 }
 
-/// A rate: whole and grouped from a thousand on, else four digits.
-pub(super) fn rate(value: f64) -> String {
+/// A measure: whole and grouped from a thousand on, else four digits.
+pub(super) fn measure(value: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "from 1e3 to 1e15, rounded")]
     let whole = || grouped(value.round() as u64);
     if (1e3..1e15).contains(&value) { whole() } else { digits(value, 4) }

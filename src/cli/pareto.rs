@@ -6,7 +6,8 @@ use crate::jobs::{self, ParetoOutcome, ParetoRequest};
 use crate::pareto::{self, Front, Point, Reference};
 
 use super::numbers::{digits, percent, short};
-use super::{End, Notes, table};
+use super::table::{Columns, list, table};
+use super::{End, Notes};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +61,7 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
 
 fn text(front: &Front) -> String {
     let header = ["front", "name", "accuracy", "error", "latency ms", "utilization", "params", "MACs"];
+    let columns = Columns { header: &header, left: &[0, 1], name: 1 };
     let mut order: Vec<usize> = (0..front.points().len()).collect();
     order.sort_by(|&a, &b| front.points()[a].latency_ms.total_cmp(&front.points()[b].latency_ms));
     let rows = order.into_iter().map(|place| row(&front.points()[place], front.members().contains(&place))).collect();
@@ -70,7 +72,7 @@ fn text(front: &Front) -> String {
     ];
     let title =
         format!("front on {}: {} of {} points", front.accelerator(), front.members().len(), front.points().len());
-    format!("{title}\n\n{}\n{}", table::table(&header, rows, &[0, 1]), table::list("area below the reference", &volume))
+    format!("{title}\n\n{}\n{}", table(&columns, rows), list("area below the reference", &volume))
 }
 
 fn row(point: &Point, on_front: bool) -> Vec<String> {

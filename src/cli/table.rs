@@ -1,6 +1,6 @@
 //! Tables as wide as the terminal, or 100 columns where there is none.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use terminal_size::{Width, terminal_size_of};
 
 /// Columns where stdout is no terminal.
@@ -8,19 +8,34 @@ const COLUMNS: u16 = 100;
 /// A terminal that is narrower is treated as if it were this wide.
 const NARROWEST: u16 = 60;
 
-/// A table of rows; columns are aligned left where `left` has their place, else right. Lines have no blanks at their
-/// end and close with a newline.
-pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>, left: &[usize]) -> String {
+/// The columns of a table.
+pub(super) struct Columns<'a> {
+    /// What stands above them.
+    pub(super) header: &'a [&'a str],
+    /// Those that are aligned left; numbers are aligned right.
+    pub(super) left: &'a [usize],
+    /// The one that gives way where there is no room; the others keep their width.
+    pub(super) name: usize,
+}
+
+/// A table of rows; its lines have no blanks at their end and close with a newline.
+pub(super) fn table(columns: &Columns<'_>, rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(width());
-    table.set_header(header.to_vec());
+    table.set_header(columns.header.to_vec());
     table.add_rows(rows);
     for (place, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
-        column.set_delimiter('/');
-        column.set_cell_alignment(if left.contains(&place) { CellAlignment::Left } else { CellAlignment::Right });
+        if place != columns.name {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+        column.set_cell_alignment(if columns.left.contains(&place) {
+            CellAlignment::Left
+        } else {
+            CellAlignment::Right
+        });
     }
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
