@@ -86,7 +86,10 @@ pub fn parse<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, LoadErr
             reason.truncate(end);
         }
         let (line, column) = place.map_or((1, 1), |p| (p.line(), p.column()));
-        if reason.starts_with("invalid ") {
+        if reason.ends_with("rejected by the configured policy") {
+            "invalid number: must be finite".clone_into(&mut reason);
+        }
+        if reason.starts_with("invalid ") && !reason.contains(", expected ") {
             reason = format!("{reason}, got {}", scalar_at(text, line, column));
         }
         LoadError::Parse { origin: origin.to_owned(), line, column, reason }
@@ -141,6 +144,7 @@ mod tests {
             ("items:\n  - width: 3\n  - width: -1\n", "job.yaml:3:12: invalid u32, got `-1`"),
             ("items:\n  - width: 3\n  - {}\n", "job.yaml:3:5: missing field `width`"),
             ("items:\n  - width: 3\n  - width: 4\n    width: 5\n", "job.yaml:4:5: duplicate mapping key: width"),
+            ("items:\n  - width: [3]\n", "job.yaml:2:12: expected string scalar"),
             ("items: [\n", "job.yaml:1:8: unclosed bracket '['"),
             ("", "job.yaml:1:1: unexpected end of input"),
         ];

@@ -129,7 +129,8 @@ pub fn network(network: &Network, target: &Target<'_>) -> Result<Estimate, Estim
     if target.batch == 0 {
         return Err(EstimateError::Batch);
     }
-    let inputs = |id: NodeId| network.inputs(id).iter().map(|&id| network.node(id).shape.elements()).sum::<u64>();
+    let elements = |id: NodeId| network.node(id).shape.elements();
+    let inputs = |id: NodeId| network.inputs(id).into_iter().map(elements).fold(0, u64::saturating_add);
     let layers: Result<Vec<LayerEstimate>, EstimateError> =
         network.nodes().skip(1).map(|(id, node)| node_layer(node, inputs(id), target)).collect();
     let mut estimate = summed(network.name(), layers?, target)?;
@@ -151,13 +152,21 @@ pub fn rows(name: &str, rows: &[Row], target: &Target<'_>) -> Result<Estimate, E
         let gemm = row.gemm(target.batch)?;
         let sizes = Sizes {
             params: gemm.n().saturating_mul(gemm.k()).saturating_mul(gemm.repeats()),
-            input: gemm.m().saturating_mul(gemm.k()).saturating_mul(gemm.repeats()),
+            input: row_inputs(row).saturating_mul(target.batch),
             output: gemm.m().saturating_mul(gemm.n()).saturating_mul(gemm.repeats()),
         };
         product_layer((&row.name, row_op(row)), &gemm, sizes, target)
     };
     let layers: Result<Vec<LayerEstimate>, EstimateError> = rows.iter().map(layer).collect();
     summed(name, layers?, target)
+}
+
+/// Input values of a row for one image, each once: a product does not say which of its rows overlap.
+fn row_inputs(row: &Row) -> u64 {
+    match row.kind {
+        RowKind::Conv(conv) => conv.ifmap_h.saturating_mul(conv.ifmap_w).saturating_mul(conv.channels),
+        RowKind::Gemm { m, k, .. } => m.saturating_mul(k),
+    }
 }
 
 /// The operator of a row, as far as its format tells.

@@ -1,9 +1,22 @@
 //! One function for each verb of the command, returning records.
 
+mod check;
+mod estimate;
+mod kind;
+mod pareto;
 pub mod progress;
+mod schema;
 #[cfg(feature = "torch")]
 pub mod search;
 mod set;
 pub mod spec;
 
+pub use check::{
+    AcceleratorFacts, ArchitectureFacts, CheckError, Checked, Derived, JobFacts, NetworkFacts, TopologyFacts, Verdict,
+    check,
+};
+pub use estimate::{EstimateJobError, EstimateRequest, Model, ModelError, estimate, keep_worst};
+pub use kind::{FileKind, KindError};
+pub use pareto::{ParetoOutcome, ParetoRequest, ParetoWriteError, pareto, write_fronts};
+pub use schema::{SchemaKind, UnknownSchema, schema};
 pub use spec::{Job, JobError, JobFile, Overrides};

@@ -49,7 +49,7 @@ struct NodeFile {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 enum OpFile {
     Conv2d(Conv2dFile),
     Linear(LinearFile),
@@ -124,12 +124,10 @@ impl Pair {
         Self([0; 2])
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands a reference")]
     fn is_one(&self) -> bool {
         *self == Self::one()
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands a reference")]
     fn is_zero(&self) -> bool {
         *self == Self::zero()
     }

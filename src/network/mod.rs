@@ -206,16 +206,16 @@ impl Network {
         pruned
     }
 
-    /// Multiply-accumulates on one image.
+    /// Multiply-accumulates on one image; 2^64 - 1 where they are more.
     #[must_use]
     pub fn macs(&self) -> Macs {
-        self.graph.node_weights().map(Node::macs).sum()
+        Macs(self.graph.node_weights().map(|node| node.macs().0).fold(0, u64::saturating_add))
     }
 
-    /// Learned values.
+    /// Learned values; 2^64 - 1 where they are more.
     #[must_use]
     pub fn params(&self) -> u64 {
-        self.graph.node_weights().map(Node::params).sum()
+        self.graph.node_weights().map(Node::params).fold(0, u64::saturating_add)
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Runs {
     pub points: Vec<Point>,
     /// What was left out and what should not be compared, a sentence each.
     pub warnings: Vec<String>,
+    /// Folders that have no point: runs that have not ended or have no accuracy.
+    pub left_out: usize,
 }
 
 /// The points of the runs in `folders`.
@@ -42,10 +44,11 @@ pub fn points_of_runs(folders: &[PathBuf]) -> Result<Runs, ParetoError> {
     if found.is_empty() {
         return Err(ParetoError::NoPoints { given: folders.len(), skipped: warnings });
     }
+    let left_out = seen.len() - found.len();
     warnings.extend(unfair(&found));
     let mut points: Vec<Point> = found.into_iter().map(|(point, _)| point).collect();
     tell_apart(&mut points);
-    Ok(Runs { points, warnings })
+    Ok(Runs { points, warnings, left_out })
 }
 
 /// The point of one run, or why it has none.

@@ -102,10 +102,19 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_is_named_and_so_is_the_reason() {
+    fn folders_above_are_made() {
         let folder = tempfile::tempdir().unwrap();
-        let message = write(&folder.path().join("no/such.json"), b"").unwrap_err().to_string();
-        assert!(message.contains("no/such.json cannot be written: No such file"), "{message}");
+        let path = folder.path().join("a/b/numbers.json");
+        write(&path, b"[]").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"[]");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named_and_so_is_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), b"").unwrap();
+        let message = write(&folder.path().join("file/such.json"), b"").unwrap_err().to_string();
+        assert!(message.contains("file/such.json cannot be written: File exists"), "{message}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RecordError, nullable, write};
@@ -12,7 +13,7 @@ use super::{RecordError, nullable, write};
 /// One line of the history.
 ///
 /// What is not measured or not finite is written as `null` and read back as `None` or not a number.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "record", rename_all = "kebab-case")]
 pub enum HistoryRecord {
     /// An epoch of the search.
@@ -24,7 +25,7 @@ pub enum HistoryRecord {
 }
 
 /// The stages of a search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SearchStage {
     /// Operators are chosen.
@@ -34,7 +35,7 @@ pub enum SearchStage {
 }
 
 /// An epoch of the search.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchEpoch {
     /// What is being chosen.
     pub stage: SearchStage,
@@ -44,33 +45,43 @@ pub struct SearchEpoch {
     pub of: u32,
     /// Temperature of the choices.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub temperature: f64,
     /// Mean loss on the images that train weights, nats.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub train_loss: f64,
     /// Accuracy on them, a fraction.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub train_accuracy: f64,
     /// Mean loss on the images that train choices, nats.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub validation_loss: f64,
     /// Accuracy on them, a fraction.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub validation_accuracy: f64,
     /// Expected latency over the choices, ms, at the job's hardware batch.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub latency_ms: f64,
     /// Expected utilization over the choices, a fraction.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub utilization: f64,
     /// What the search minimises.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub objective: f64,
     /// Time that the epoch took, s.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub seconds: f64,
     /// For each place of choice, by name: the probability of each candidate, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "nullable::by_name")]
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, Option<f64>>>")]
     pub operators: BTreeMap<String, BTreeMap<String, f64>>,
     /// For each width, by name: what stands.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -78,17 +89,18 @@ pub struct SearchEpoch {
 }
 
 /// How a width stands, channels.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WidthChoice {
     /// The mean over its probabilities.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub expected: f64,
     /// The one with the greatest probability.
     pub most_likely: u64,
 }
 
 /// An epoch of training a fixed network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrainEpoch {
     /// Epoch, from 1.
     pub epoch: u32,
@@ -96,22 +108,26 @@ pub struct TrainEpoch {
     pub of: u32,
     /// Learning rate at the epoch's end.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub learning_rate: f64,
     /// Mean training loss, nats.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub loss: f64,
     /// Training accuracy, a fraction.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub accuracy: f64,
     /// Accuracy on images held out, a fraction, where there are any.
     pub validation_accuracy: Option<f64>,
     /// Time that the epoch took, s.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub seconds: f64,
 }
 
 /// The end of a sitting.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ended {
     /// Why it ended, as in the summary.
     pub stop_reason: String,

@@ -1,5 +1,6 @@
 //! What a run came to.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::nullable;
@@ -9,7 +10,7 @@ use crate::units::{Bytes, Cycles, Macs};
 pub const INTERRUPTED: &str = "interrupted";
 
 /// `summary.json`: the result of a run in one object. What is not measured is `null` or absent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Name of the job.
     pub name: String,
@@ -19,9 +20,11 @@ pub struct Summary {
     pub stop_reason: String,
     /// Time spent searching, s, over all sittings.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub search_seconds: f64,
     /// Time spent training the network found, s, over all sittings.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub train_seconds: f64,
     /// Most memory in use at a time.
     pub peak_memory_bytes: Bytes,
@@ -31,6 +34,7 @@ pub struct Summary {
     pub accelerator: String,
     /// Latency at batch 1, ms.
     #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
     pub latency_ms: f64,
     /// Array MACs over what the array could do while its tiles stream, a fraction: what tiling alone loses; nothing
     /// where there are no MACs.
@@ -72,7 +76,7 @@ pub struct Summary {
 }
 
 /// Accuracies, fractions of the images; nothing where it was not measured.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Accuracy {
     /// On the validation images; nothing where the final training used them.
     pub validation: Option<f64>,

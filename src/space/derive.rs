@@ -50,6 +50,27 @@ pub struct ArchitectureFile {
     widths: BTreeMap<String, Spanned<u64>>,
 }
 
+impl ArchitectureFile {
+    /// Reads YAML text, no space at hand; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// [`LoadError`] with the line of what is wrong.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, LoadError> {
+        let file: Self = load::parse(text, origin)?;
+        if file.version.value == 1 {
+            return Ok(file);
+        }
+        let reason = format!("version must be 1, got {}", file.version.value);
+        Err(Place::of(&file.version).reject(origin, reason))
+    }
+
+    /// Name of the space that the architecture is of.
+    #[must_use]
+    pub fn space(&self) -> &str {
+        &self.space.value
+    }
+}
+
 /// What a cut-off output means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CutOff {
@@ -191,7 +212,7 @@ impl Space {
     /// [`LoadError`] with the line: a choice that the space does not have, one that is missing, an option that the
     /// choice does not have, an output that cannot be reached.
     pub fn parse_architecture(&self, text: &str, origin: &str) -> Result<Architecture, LoadError> {
-        let file: ArchitectureFile = load::parse(text, origin)?;
+        let file = ArchitectureFile::parse(text, origin)?;
         if file.space.value != self.name {
             let reason = format!("space: this is an architecture of `{}`, not of `{}`", file.space.value, self.name);
             return Err(Place::of(&file.space).reject(origin, reason));

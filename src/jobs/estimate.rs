@@ -1,0 +1,183 @@
+//! `estimate`: networks x accelerators.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::kind::FileKind;
+use crate::accel::{AccelError, Accelerator, CostError, Timing};
+use crate::estimate::{self, Estimate, EstimateError, LayerEstimate, Target};
+use crate::import::scale_sim::{self, Row, ScaleSimError};
+use crate::load::{self, LoadError};
+use crate::network::Network;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct EstimateRequest {
+    /// Files of networks.
+    pub networks: Vec<PathBuf>,
+    /// Names of shipped accelerators, or paths.
+    pub accelerators: Vec<String>,
+    /// Images at once.
+    pub batch: u64,
+    /// The timing, where not each accelerator's own.
+    pub timing: Option<Timing>,
+}
+
+/// What a file holds that can be estimated.
+#[derive(Debug, Clone)]
+pub enum Model {
+    /// A network.
+    Network(Network),
+    /// A list of layers without wires.
+    Rows {
+        /// Name of the file, without its extension.
+        name: String,
+        /// The layers.
+        rows: Vec<Row>,
+    },
+}
+
+/// Why a file is no model.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A YAML file that is no network.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A YAML file of another kind.
+    #[error("{}: this is {kind}, and a network is needed", path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        kind: FileKind,
+    },
+    /// A CSV file that is no topology.
+    #[error(transparent)]
+    ScaleSim(#[from] ScaleSimError),
+    /// A format that is not read.
+    #[error(
+        "{}: {what}; what is read is .yaml or .yml (network file) and .csv (SCALE-Sim topology)", path.display()
+    )]
+    Extension {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
+
+/// Why there is no estimate.
+#[derive(Debug, thiserror::Error)]
+pub enum EstimateJobError {
+    /// A network that cannot be read.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// An accelerator that cannot be read.
+    #[error(transparent)]
+    Accelerator(#[from] AccelError),
+    /// A timing that an accelerator refuses.
+    #[error("accelerator `{accelerator}`: {source}")]
+    Timing {
+        /// The accelerator.
+        accelerator: String,
+        /// The rule that is broken.
+        source: CostError,
+    },
+    /// A network that cannot be estimated on an accelerator.
+    #[error("{} on `{accelerator}`: {source}", path.display())]
+    Estimate {
+        /// The network's file.
+        path: PathBuf,
+        /// The accelerator.
+        accelerator: String,
+        /// Why.
+        source: Box<EstimateError>,
+    },
+}
+
+impl Model {
+    /// Reads the file at `path`, by its extension.
+    ///
+    /// # Errors
+    /// [`ModelError`] with the line of what is wrong.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+        let refuse = |what| Err(ModelError::Extension { path: path.to_owned(), what });
+        match extension.as_deref() {
+            Some("yaml" | "yml") => network(path).map(Self::Network),
+            Some("csv") => {
+                let rows = scale_sim::read_topology(&load::text(path)?, &path.display().to_string())?;
+                let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+                Ok(Self::Rows { name, rows })
+            }
+            Some("onnx") => refuse("ONNX is not read yet"),
+            Some(_) | None => refuse("the extension is of no format that is read"),
+        }
+    }
+
+    /// What it costs on `target`.
+    ///
+    /// # Errors
+    /// [`EstimateError`] with the layer at which it fails.
+    pub fn estimate(&self, target: &Target<'_>) -> Result<Estimate, EstimateError> {
+        match self {
+            Self::Network(network) => estimate::network(network, target),
+            Self::Rows { name, rows } => estimate::rows(name, rows, target),
+        }
+    }
+}
+
+fn network(path: &Path) -> Result<Network, ModelError> {
+    let origin = path.display().to_string();
+    let text = load::text(path)?;
+    Network::parse(&text, &origin).map_err(|error| match FileKind::of(&text, &origin) {
+        Ok(FileKind::Network) | Err(_) => error.into(),
+        Ok(kind @ (FileKind::Accelerator | FileKind::Job | FileKind::Architecture)) => {
+            ModelError::Kind { path: path.to_owned(), kind }
+        }
+    })
+}
+
+/// Estimates every network on every accelerator, in parallel; networks outside, accelerators inside, in the order given.
+///
+/// # Errors
+/// The first [`EstimateJobError`] in that order.
+pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobError> {
+    let accelerators = request.accelerators.iter().map(|name| accelerator(name, request.timing));
+    let accelerators: Vec<(Accelerator, Timing)> = accelerators.collect::<Result<_, _>>()?;
+    let models = request.networks.iter().map(|path| Ok((path, Model::load(path)?)));
+    let models: Vec<(&PathBuf, Model)> = models.collect::<Result<_, ModelError>>()?;
+    let pairs: Vec<_> = models.iter().flat_map(|model| accelerators.iter().map(move |accel| (model, accel))).collect();
+    let one = |((path, model), (accelerator, timing)): (&(&PathBuf, Model), &(Accelerator, Timing))| {
+        let target = Target { accelerator, timing: *timing, batch: request.batch };
+        model.estimate(&target).map_err(|source| EstimateJobError::Estimate {
+            path: path.to_path_buf(),
+            accelerator: accelerator.name.clone(),
+            source: Box::new(source),
+        })
+    };
+    // Collected before errors are looked at, so that the first in order is the one reported.
+    let estimates: Vec<Result<Estimate, EstimateJobError>> = pairs.into_par_iter().map(one).collect();
+    estimates.into_iter().collect()
+}
+
+fn accelerator(name: &str, timing: Option<Timing>) -> Result<(Accelerator, Timing), EstimateJobError> {
+    let accelerator = Accelerator::named_or_path(name)?;
+    let timing = timing.unwrap_or(accelerator.timing);
+    let covered = timing.covers(accelerator.dataflow, accelerator.array.count);
+    covered.map_err(|source| EstimateJobError::Timing { accelerator: accelerator.name.clone(), source })?;
+    Ok((accelerator, timing))
+}
+
+/// Leaves the `count` layers that lose most cycles to idle PEs, `cycles * (1 - overall utilization)`, most first; the
+/// totals stay those of the whole network.
+pub fn keep_worst(estimate: &mut Estimate, count: usize) {
+    estimate.layers.retain(|layer| layer.cycles.0 > 0);
+    estimate.layers.sort_by(|a, b| lost(b).total_cmp(&lost(a)));
+    estimate.layers.truncate(count);
+}
+
+fn lost(layer: &LayerEstimate) -> f64 {
+    layer.cycles.0 as f64 * (1.0 - layer.overall_utilization.unwrap_or(0.0))
+}

@@ -1,0 +1,697 @@
+//! The command as users run it: what it prints, how it ends, what it says of bad input.
+//!
+//! Goldens lie in `tests/golden`; `SYSTOLE_BLESS=1 cargo test --test cli` writes them anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const SMALL: &str = "tests/data/small.yaml";
+
+/// How the command ended and what it said.
+#[derive(Debug)]
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("not killed by a signal"),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    /// What it printed, which must be all that happened.
+    fn done(self) -> String {
+        assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{}", self.stdout);
+        self.stdout
+    }
+
+    fn json(self) -> Value {
+        serde_json::from_str(&self.done()).expect("JSON")
+    }
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_systole"));
+    command.current_dir(folder).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn systole_in(folder: &Path, arguments: &[&str]) -> Ran {
+    Ran::of(command(folder, arguments).output().expect("the command starts"))
+}
+
+fn systole(arguments: &[&str]) -> Ran {
+    systole_in(Path::new(ROOT), arguments)
+}
+
+/// Holds `text` against `tests/golden/NAME`, or writes it there where `SYSTOLE_BLESS` is set.
+fn golden(name: &str, text: &str) {
+    let path = Path::new(ROOT).join("tests/golden").join(name);
+    if std::env::var_os("SYSTOLE_BLESS").is_some() {
+        fs::write(&path, text).expect("goldens can be written");
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(text, expected, "{}", path.display());
+}
+
+/// Every YAML file in a folder of the repository, as paths below the root.
+fn shipped(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(Path::new(ROOT).join(folder)).expect("the folder is there");
+    let mut names: Vec<String> =
+        entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy())).collect();
+    names.retain(|name| name.ends_with(".yaml"));
+    names.sort();
+    assert!(!names.is_empty(), "{folder} holds YAML files");
+    names
+}
+
+mod estimate {
+    use super::*;
+
+    fn run(arguments: &[&str]) -> Ran {
+        systole(&[&["estimate", SMALL, "--accel", "small-32x32"], arguments].concat())
+    }
+
+    #[test]
+    fn a_network_is_shown_as_a_table() {
+        golden("small.txt", &run(&[]).done());
+    }
+
+    #[test]
+    fn a_table_fits_into_a_hundred_columns() {
+        let text = run(&["--accel", "uboost-128x128", "--batch", "64"]).done();
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    }
+
+    #[test]
+    fn long_names_give_way_and_numbers_stay_whole() {
+        let folder = TempDir::new().unwrap();
+        let name = format!("{}/conv", "long_name".repeat(9));
+        let node = format!("  - {{ name: {name}, op: {{ conv2d: {{ out-channels: 2048, kernel: 9 }} }} }}\n");
+        let text = format!("version: 1\nname: wide\ninput: [512, 512, 512]\nnodes:\n{node}");
+        fs::write(folder.path().join("wide.yaml"), text).unwrap();
+        let arguments = ["estimate", "wide.yaml", "--accel", "small-32x32", "--batch", "64", "--timing", "ideal"];
+        let text = systole_in(folder.path(), &arguments).done();
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        // 512 * 512 * 64 rows through 81 * 512 / 32 * 2048 / 32 = 82,944 tiles.
+        assert_eq!(text.matches("1,391,569,403,904 ").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_network_is_given_as_json() {
+        golden("small.json", &run(&["--json"]).done());
+    }
+
+    #[test]
+    fn a_network_is_given_as_csv() {
+        golden("small.csv", &run(&["--csv"]).done());
+    }
+
+    #[test]
+    fn the_layers_worked_by_hand_are_right() {
+        let value = run(&["--json"]).json();
+        let layer = &value[0]["layers"][0];
+        // 16 x 16 outputs, 16 channels, 3 * 3 * 3 products each: one tile of 27 x 16 through which 256 rows stream.
+        assert_eq!([&layer["macs"], &layer["cycles"], &layer["params"]], [256 * 16 * 27, 256, 16 * 27]);
+        assert_eq!(layer["mapping_utilization"], (27.0 * 16.0) / (32.0 * 32.0));
+        // Depthwise: 16 channels one after the other, 256 rows each.
+        assert_eq!(value[0]["layers"][3]["cycles"], 16 * 256);
+        assert_eq!(value[0]["total"]["cycles"], 256 + 4096 + 256 + 1);
+    }
+
+    #[test]
+    fn both_forms_of_a_topology_are_read() {
+        let files = ["tests/data/conv.csv", "tests/data/gemm.csv"];
+        let text = systole(&["estimate", files[0], files[1], "--accel", "small-32x32", "--timing", "scale-sim"]);
+        golden("topologies.txt", &text.done());
+        let value = systole(&["estimate", files[0], files[1], "--accel", "small-32x32", "--json"]).json();
+        let names = |place: usize| -> Vec<&str> {
+            value[place]["layers"].as_array().unwrap().iter().map(|layer| layer["name"].as_str().unwrap()).collect()
+        };
+        assert_eq!(names(0), ["Conv1", "DPdw", "Conv1"]);
+        assert_eq!(names(1), ["qkv", "head"]);
+        // Each value once: 34 * 34 * 16 of the map and 3 * 3 * 16 * 32 weights, a byte each.
+        assert_eq!(value[0]["layers"][0]["bytes_read"], 34 * 34 * 16 + 3 * 3 * 16 * 32);
+        assert_eq!(value[0]["total"]["peak_activation_bytes"], Value::Null);
+    }
+
+    #[test]
+    fn networks_stand_outside_and_accelerators_inside() {
+        let order = |arguments: &[&str]| -> Vec<[String; 2]> {
+            let value = systole(&[&["estimate", "--json"], arguments].concat()).json();
+            let names = |entry: &Value| ["network", "accelerator"].map(|key| entry[key].as_str().unwrap().to_owned());
+            value.as_array().unwrap().iter().map(names).collect()
+        };
+        let expected = [
+            ["small", "small-32x32"],
+            ["small", "uboost-128x128"],
+            ["gemm", "small-32x32"],
+            ["gemm", "uboost-128x128"],
+        ];
+        assert_eq!(order(&["--accel", "small-32x32,uboost-128x128", SMALL, "tests/data/gemm.csv"]), expected);
+        assert_eq!(
+            order(&["--accel", "small-32x32", SMALL, "--accel", "uboost-128x128", "tests/data/gemm.csv"]),
+            expected
+        );
+    }
+
+    #[test]
+    fn the_batch_scales_work_and_not_weights() {
+        let totals = |batch: &str| run(&["--json", "--batch", batch]).json()[0]["total"].clone();
+        let (one, eight) = (totals("1"), totals("8"));
+        assert_eq!(eight["macs"].as_u64().unwrap(), 8 * one["macs"].as_u64().unwrap());
+        assert_eq!(eight["weight_bytes"], one["weight_bytes"]);
+    }
+
+    #[test]
+    fn the_worst_layers_come_first_and_totals_stay() {
+        let (all, worst) = (run(&["--json"]).json(), run(&["--json", "--worst", "2"]).json());
+        let names: Vec<&Value> = worst[0]["layers"].as_array().unwrap().iter().map(|layer| &layer["name"]).collect();
+        // Cycles times the idle share: 4096 * 0.991, 256 * 0.75, 256 * 0.578, 1 * 0.844.
+        assert_eq!(names, ["block/dw", "block/pw"]);
+        assert_eq!(worst[0]["total"], all[0]["total"]);
+        let text = run(&["--worst", "2"]).done();
+        assert!(text.contains("at most 2\n") && !text.contains("stem/conv"), "{text}");
+    }
+
+    #[test]
+    fn a_plot_is_written_in_the_form_of_its_name() {
+        let folder = TempDir::new().unwrap();
+        for (name, start) in [("a.svg", "<svg".as_bytes()), ("a.png", b"\x89PNG")] {
+            let path = folder.path().join(name);
+            let ran = run(&["--plot", path.to_str().unwrap()]);
+            assert_eq!((ran.code, ran.stderr), (0, format!("wrote {}\n", path.display())));
+            assert!(fs::read(&path).unwrap().starts_with(start), "{name}");
+            run(&["--quiet", "--plot", path.to_str().unwrap()]).done();
+        }
+    }
+
+    #[test]
+    fn bad_requests_have_one_clear_message() {
+        let folder = TempDir::new().unwrap();
+        let output_stationary = "name: os\narray: { rows: 8, cols: 8 }\ndataflow: output-stationary\nclock-mhz: 1000\n";
+        fs::write(folder.path().join("os.yaml"), output_stationary).unwrap();
+        fs::write(folder.path().join("net.onnx"), "").unwrap();
+        fs::write(folder.path().join("bad.csv"), "Layer, M, N, K,\na, 1, 0, 2,\n").unwrap();
+        fs::copy(Path::new(ROOT).join(SMALL), folder.path().join("net.yaml")).unwrap();
+        let read = "what is read is .yaml or .yml (network file) and .csv (SCALE-Sim topology)";
+        let small = ["--accel", "small-32x32"];
+        let cases: [(&[&str], String); 11] = [
+            (&["no.yaml", small[0], small[1]], "no.yaml: No such file or directory (os error 2)".into()),
+            (&["net.onnx", small[0], small[1]], format!("net.onnx: ONNX is not read yet; {read}")),
+            (&["net", small[0], small[1]], format!("net: the extension is of no format that is read; {read}")),
+            (&["os.yaml", small[0], small[1]], "os.yaml: this is an accelerator, and a network is needed".into()),
+            (
+                &["bad.csv", small[0], small[1]],
+                "bad.csv:2: N: must be a whole number from 1 to 2^64 - 1, got `0`".into(),
+            ),
+            (
+                &["net.yaml", "--accel", "os.yaml", "--timing", "uboost-csim"],
+                "accelerator `os`: timing `uboost-csim` needs dataflow weight-stationary, got output-stationary".into(),
+            ),
+            (
+                &["net.yaml", "--accel", "small"],
+                "accelerator `small`: must be a path or one of small-32x32, uboost-128x128".into(),
+            ),
+            (
+                &["net.yaml", small[0], small[1], "--batch", "0"],
+                "net.yaml on `small-32x32`: the batch must be at least 1, got 0".into(),
+            ),
+            (
+                &["net.yaml", small[0], small[1], "--plot", "a.pdf"],
+                "`a.pdf`: a plot is written as .svg or .png, by the file's extension".into(),
+            ),
+            (
+                &["net.yaml", "--accel", "small-32x32,small-32x32", "--plot", "a.svg"],
+                "--plot draws one network on one accelerator, got 2 estimates".into(),
+            ),
+            (
+                &["net.yaml", small[0], small[1], "--plot", "net.yaml/a.svg"],
+                "net.yaml/a.svg cannot be written: File exists (os error 17)".into(),
+            ),
+        ];
+        for (arguments, message) in cases {
+            let ran = systole_in(folder.path(), &[&["estimate"], arguments].concat());
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
+            assert_eq!(ran.stderr, format!("error: {message}\n"), "{arguments:?}");
+        }
+    }
+}
+
+mod usage {
+    use super::*;
+
+    #[test]
+    fn bad_flags_are_named() {
+        let cases: [(&[&str], &str); 7] = [
+            (&["estimate", SMALL, "--acel", "x"], "error: unexpected argument '--acel' found"),
+            (&["estimate", SMALL], "error: the following required arguments were not provided:\n  --accel <A>"),
+            (&["estimate", SMALL, "--accel", "a", "--batch", "-1"], "error: unexpected argument '-1' found"),
+            (
+                &["estimate", SMALL, "--accel", "a", "--timing", "fast"],
+                "error: invalid value 'fast' for '--timing <T>': timing `fast`: must be one of ideal, pipelined",
+            ),
+            (
+                &["estimate", SMALL, "--accel", "a", "--json", "--csv"],
+                "error: the argument '--json' cannot be used with '--csv'",
+            ),
+            (&["pareto", "a", "--reference", "0.5"], "error: invalid value '0.5' for '--reference <ERROR,MS>'"),
+            (&["check", "--schema", "x"], "error: invalid value 'x' for '--schema <KIND>': schema `x`: must be one of"),
+        ];
+        for (arguments, message) in cases {
+            let ran = systole(arguments);
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
+            assert!(ran.stderr.starts_with(message), "{arguments:?}: {}", ran.stderr);
+        }
+    }
+
+    #[test]
+    fn help_of_each_verb_shows_examples() {
+        for verb in ["", "search", "estimate", "pareto", "check", "accel"] {
+            let arguments: Vec<&str> = [verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+            let text = systole(&arguments).done();
+            assert!(text.contains("Examples:\n  systole "), "{verb}: {text}");
+        }
+        let version = systole(&["--version"]).done();
+        assert_eq!(version, format!("systole {}\n", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn output_that_no_one_reads_is_a_quiet_end() {
+        let mut child = command(Path::new(ROOT), &["check", "--schema", "job"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+    }
+
+    #[cfg(not(feature = "torch"))]
+    #[test]
+    fn search_without_training_says_how_to_get_it() {
+        let ran = systole(&["search", "search-spaces/demo.yaml", "--set", "search.batch=32", "--device", "cuda:1"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+        assert_eq!(
+            ran.stderr,
+            "error: this `systole` was installed without training; in a clone run `make install PREFIX=DIR`, or \
+             `make search` to try it\n"
+        );
+    }
+
+    #[test]
+    fn a_search_goes_on_or_starts_anew_not_both() {
+        let ran = systole(&["search", "a.yaml", "--resume", "--force"]);
+        assert_eq!(ran.code, 2);
+        assert!(
+            ran.stderr.starts_with("error: the argument '--resume' cannot be used with '--force'"),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+mod accel {
+    use super::*;
+
+    #[test]
+    fn the_list_has_every_shipped_file() {
+        let text = systole(&["accel"]).done();
+        for file in shipped("accel-models") {
+            let name = file.trim_start_matches("accel-models/").trim_end_matches(".yaml");
+            assert!(text.lines().any(|line| line.starts_with(&format!("{name} "))), "{name}: {text}");
+            assert_eq!(systole(&["accel", name]).done(), fs::read_to_string(Path::new(ROOT).join(&file)).unwrap());
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_lists_what_there_is() {
+        let ran = systole(&["accel", "tpu-v9"]);
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.starts_with("error: accelerator `tpu-v9`: must be a path or one of "), "{}", ran.stderr);
+    }
+}
+
+mod pareto {
+    use super::*;
+
+    struct Run<'a> {
+        folder: &'a str,
+        test: &'a str,
+        latency: f64,
+        accelerator: &'a str,
+    }
+
+    fn runs(runs: &[Run<'_>]) -> TempDir {
+        let above = TempDir::new().unwrap();
+        for run in runs {
+            let folder = above.path().join(run.folder);
+            fs::create_dir(&folder).unwrap();
+            let summary = format!(
+                r#"{{"name": "{}", "seed": 0, "stop_reason": "epoch-limit", "search_seconds": 1.0, "train_seconds": 1.0,
+                "peak_memory_bytes": 1, "accuracy": {{"validation": null, "test": {}}}, "accelerator": "{}",
+                "latency_ms": {}, "mapping_utilization": 0.75, "overall_utilization": 0.5, "macs": 1000, "params": 100}}"#,
+                run.folder, run.test, run.accelerator, run.latency
+            );
+            fs::write(folder.join("summary.json"), summary).unwrap();
+        }
+        above
+    }
+
+    const A: Run<'static> = Run { folder: "a", test: "0.5", latency: 1.0, accelerator: "small-32x32" };
+    const B: Run<'static> = Run { folder: "b", test: "0.75", latency: 2.0, accelerator: "small-32x32" };
+    const C: Run<'static> = Run { folder: "c", test: "0.5", latency: 3.0, accelerator: "small-32x32" };
+
+    #[test]
+    fn a_front_is_shown_with_its_reference() {
+        let above = runs(&[C, A, B]);
+        golden("front.txt", &systole_in(above.path(), &["pareto", "c", "a", "b"]).done());
+    }
+
+    #[test]
+    fn a_front_is_given_as_json() {
+        let above = runs(&[C, A, B]);
+        let value = systole_in(above.path(), &["pareto", "c", "a", "b", "--json", "--reference", "1,4"]).json();
+        assert_eq!(value["front"], serde_json::json!(["a", "b"]));
+        assert_eq!(value["reference"], serde_json::json!({"error": 1.0, "latency_ms": 4.0}));
+        // (1 - 0.5) * (4 - 1) + (0.5 - 0.25) * (4 - 2)
+        assert_eq!(value["hypervolume"], 2.0);
+        let names: Vec<&Value> = value["points"].as_array().unwrap().iter().map(|point| &point["name"]).collect();
+        assert_eq!(names, ["c", "a", "b"]);
+    }
+
+    #[test]
+    fn several_accelerators_are_an_array() {
+        let above = runs(&[A, Run { accelerator: "uboost-128x128", ..B }]);
+        let value = systole_in(above.path(), &["pareto", "a", "b", "--json"]).json();
+        let names: Vec<&Value> = value.as_array().unwrap().iter().map(|front| &front["accelerator"]).collect();
+        assert_eq!(names, ["small-32x32", "uboost-128x128"]);
+    }
+
+    #[test]
+    fn files_are_written_into_the_folder_asked_for() {
+        let above = runs(&[A, B]);
+        systole_in(above.path(), &["pareto", "a", "b", "--quiet", "--out", "deep/front"]).done();
+        let out = above.path().join("deep/front");
+        assert!(fs::read_to_string(out.join("front.csv")).unwrap().starts_with("name,error,latency_ms,"));
+        assert!(fs::read_to_string(out.join("front.svg")).unwrap().starts_with("<svg"));
+        assert!(fs::read(out.join("front.png")).unwrap().starts_with(b"\x89PNG"));
+    }
+
+    #[test]
+    fn a_run_without_a_result_makes_the_answer_partial() {
+        let above = runs(&[A, Run { test: "null", ..B }]);
+        let ran = systole_in(above.path(), &["pareto", "a", "b"]);
+        assert_eq!(ran.code, 1);
+        assert_eq!(
+            ran.stderr,
+            "warning: `b` is left out: its summary.json has neither a test nor a validation accuracy\n"
+        );
+        assert!(ran.stdout.contains("front on small-32x32: 1 of 1 points"), "{}", ran.stdout);
+        assert_eq!(systole_in(above.path(), &["pareto", "a", "b", "--quiet"]).stderr, "");
+        let ran = systole_in(above.path(), &["pareto", "nowhere"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+        assert_eq!(ran.stderr, "error: nowhere cannot be read: No such file or directory (os error 2)\n");
+    }
+}
+
+mod check {
+    use super::*;
+
+    #[test]
+    fn every_shipped_file_is_right() {
+        let files = [shipped("search-spaces"), shipped("accel-models")].concat();
+        let arguments: Vec<&str> = ["check"].into_iter().chain(files.iter().map(String::as_str)).collect();
+        let text = systole(&arguments).done();
+        for file in &files {
+            let kind = if file.starts_with("search-spaces") { "job" } else { "accelerator" };
+            assert!(text.contains(&format!("{file}: {kind} `")), "{file}: {text}");
+        }
+    }
+
+    #[test]
+    fn spaces_of_benchmarks_hold_as_many_as_their_papers_say() {
+        let text = systole(&["check", "search-spaces/nas-bench-201.yaml", "search-spaces/nas-bench-macro.yaml"]).done();
+        assert!(text.contains("15,625 architectures: 6 searched operators, 0 searched widths"), "{text}");
+        assert!(text.contains("6,561 architectures: 8 searched operators, 0 searched widths"), "{text}");
+    }
+
+    #[test]
+    fn the_facts_of_each_kind_are_shown() {
+        let files = ["search-spaces/demo.yaml", "accel-models/small-32x32.yaml", SMALL, "tests/data/conv.csv"];
+        golden("check.txt", &systole(&[&["check"], &files[..]].concat()).done());
+    }
+
+    /// The demonstration job with each `(what, by what)` replaced once.
+    fn demo(changes: &[(&str, &str)]) -> String {
+        let mut text = fs::read_to_string(Path::new(ROOT).join("search-spaces/demo.yaml")).unwrap();
+        for (old, new) in changes {
+            assert_eq!(text.matches(old).count(), 1, "`{old}` stands once in the job");
+            text = text.replace(old, new);
+        }
+        text
+    }
+
+    fn network(nodes: &str) -> String {
+        format!("version: 1\nname: n\ninput: [3, 32, 32]\nnodes:\n{nodes}")
+    }
+
+    /// What is wrong with a file of this text, after its name.
+    fn message(text: &str) -> String {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("bad.yaml"), text).unwrap();
+        let ran = systole_in(folder.path(), &["check", "bad.yaml"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{text}");
+        let line = ran.stderr.strip_prefix("error: bad.yaml:").unwrap_or_else(|| panic!("{}", ran.stderr));
+        line.trim_end().to_owned()
+    }
+
+    #[test]
+    fn bad_jobs_have_one_clear_message_with_its_place() {
+        let cases: [(&[(&str, &str)], &str); 21] = [
+            (&[("objective: { lambda: 0.1, beta: 0.1 }\n", "")], "32:1: missing field `objective`"),
+            (
+                &[("lambda: 0.1", "lamda: 0.1")],
+                "28:14: unknown field `lamda`, expected one of lambda, beta, cost, latency, hardware-batch",
+            ),
+            (&[("  batch: 64\n", "  batch: 64\n  batch: 32\n")], "33:3: duplicate mapping key: batch"),
+            (&[("training: 6000", "training: many")], "4:32: invalid u64, got `many`"),
+            (&[("epochs: 12", "epochs: 1.5")], "33:21: invalid u64, got `1.5`"),
+            (&[("lambda: 0.1", "lambda: .nan")], "28:22: invalid number: must be finite, got `.nan`"),
+            (&[("lambda: 0.1", "lambda: -1")], "28:22: lambda must lie in 0..=1000000000, got -1"),
+            (&[("operators: { epochs: 4", "operators: { epochs: 0")], "30:24: epochs must lie in 1..=1000000, got 0"),
+            // The second candidate of the list, the second kernel of its list.
+            (&[("kernel: [3, 5]", "kernel: [3, 4]")], "18:11: kernel must be odd and at most 99, got 4"),
+            (&[("- identity", "- conv: { kernel: 0 }")], "20:11: kernel must be odd and at most 99, got 0"),
+            (&[("min: 12, max: 68", "min: 70, max: 68")], "22:14: width: the range 70 to 68 step 8 is empty"),
+            (&[("step: 8", "step: -8")], "22:40: invalid u64, got `-8`"),
+            (&[(", step: 8", "")], "22:25: missing field `step`"),
+            (&[("width: 16", "width: 0")], "8:33: width: channels lie in 1..=65536, got 0"),
+            (
+                &[("- identity", "- identty")],
+                "20:11: unknown variant `identty`, expected one of conv, separable, inverted-bottleneck, max-pool, \
+                 average-pool, identity, zero",
+            ),
+            (
+                &[("from: [a]", "from: []"), ("from: [t1, a]", "from: [t1]"), ("from: [t2, t1]", "from: [t2]")],
+                "15:19: the cell's output `t3` cannot be reached from its inputs",
+            ),
+            (
+                &[("from: [t1, a]", "from: [t3, a]")],
+                "14:30: node `t2`: its source `t3` is no input and no node before it",
+            ),
+            (
+                &[("accelerator: small-32x32", "accelerator: small-32x33")],
+                "5:14: accelerator `small-32x33`: must be a path or one of small-32x32, uboost-128x128",
+            ),
+            (
+                &[("selection: 2000", "selection: 3000")],
+                "4:49: training and selection are drawn from 8000 images, got 6000 + 3000 = 9000",
+            ),
+            (
+                &[("  operators: { epochs: 4, width: 28 }\n", "")],
+                "31:10: search: the space has candidate operators, so it needs `operators: { epochs }`",
+            ),
+            (
+                &[("name: demo", "name: a/b")],
+                "3:7: name: letters, digits, `-`, `_` and `.` make a folder's name, got `a/b`",
+            ),
+        ];
+        for (changes, expected) in cases {
+            assert_eq!(message(&demo(changes)), expected, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn bad_networks_have_one_clear_message_with_its_place() {
+        let cases = [
+            ("  - { name: a, op: relux }\n", "5:20: unknown variant `relux`, expected one of conv2d, linear,"),
+            ("  - { name: a, op: relu, inputs: [b] }\n", "5:35: node `a`: its input `b` does not exist"),
+            (
+                "  - { name: a, op: relu }\n  - { name: b, op: add, inputs: [a, c] }\n  - { name: c, op: relu }\n",
+                "6:13: a network has no cycle, but these nodes form one: b, c",
+            ),
+            (
+                "  - { name: a, op: relu }\n  - { name: b, op: relu, inputs: [input] }\n",
+                "5:13: node `a` is not on a way to the output `b`; remove it or wire it",
+            ),
+            ("  - { name: a, op: { leaky-relu: { slope: 0.1, bias: 1 } } }\n", "5:48: unknown field `bias`"),
+            ("  - { name: a, op: { conv2d: { out-channels: 4, kernel: 99, padding: 0 } } }\n", "5:13: node `a`: "),
+        ];
+        for (nodes, expected) in cases {
+            let message = message(&network(nodes));
+            assert!(message.starts_with(expected), "{message}\nshould start: {expected}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_of_ours_is_said_to_be_none() {
+        assert_eq!(message("- a\n"), "1:1: expected mapping start");
+        assert!(message("").ends_with("this file has nothing"));
+        assert!(message("services: 1\n").ends_with("this file has `services`"));
+        assert_eq!(
+            message("name: a\narray: { rows: 0, cols: 4 }\ndataflow: weight-stationary\nclock-mhz: 1\n"),
+            "2:16: array.rows: must be from 1 to 65536, got 0"
+        );
+    }
+
+    #[test]
+    fn all_files_are_checked_whatever_is_wrong_with_the_first() {
+        let ran = systole(&["check", "no.yaml", SMALL, "nor-this.yaml"]);
+        assert_eq!(ran.code, 2);
+        assert_eq!(ran.stderr.lines().count(), 2, "{}", ran.stderr);
+        assert!(ran.stderr.starts_with("error: no.yaml: No such file"), "{}", ran.stderr);
+        assert!(ran.stdout.starts_with("tests/data/small.yaml: network `small`\n"), "{}", ran.stdout);
+    }
+
+    #[test]
+    fn an_architecture_is_held_against_its_job() {
+        let folder = TempDir::new().unwrap();
+        let examples = examples();
+        let text = |name: &str| &examples.iter().find(|(other, _)| other == name).unwrap().1;
+        fs::write(folder.path().join("job.yaml"), text("job.yaml")).unwrap();
+        let architecture = folder.path().join("architecture.yaml");
+        fs::write(&architecture, text("architecture.yaml")).unwrap();
+        let alone = systole_in(folder.path(), &["check", "architecture.yaml"]).done();
+        assert!(alone.contains("to check its choices give the job of `least` as well"), "{alone}");
+        fs::write(&architecture, text("architecture.yaml").replace("conv5", "conv7")).unwrap();
+        let ran = systole_in(folder.path(), &["check", "architecture.yaml", "job.yaml"]);
+        assert_eq!(ran.code, 2);
+        assert_eq!(
+            ran.stderr,
+            "error: architecture.yaml:3:25: `layer0_s0` has no option `conv7`; it has conv3, conv5\n"
+        );
+    }
+}
+
+mod schema {
+    use super::*;
+
+    fn schema(kind: &str) -> Value {
+        systole(&["check", "--schema", kind]).json()
+    }
+
+    fn names(value: &Value) -> Vec<&str> {
+        value.as_array().into_iter().flatten().map(|name| name.as_str().unwrap()).collect()
+    }
+
+    /// Top-level keys of a YAML text: what stands at the start of a line.
+    fn keys(text: &str) -> Vec<String> {
+        let starts = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
+        text.lines().filter(starts).filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect()
+    }
+
+    #[test]
+    fn every_kind_has_one_that_names_its_fields() {
+        for kind in ["network", "accelerator", "job", "architecture", "estimate", "summary"] {
+            let schema = schema(kind);
+            assert!(schema["$schema"].is_string() && schema["properties"].is_object(), "{kind}: {schema}");
+        }
+        assert_eq!(schema("history")["oneOf"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn the_files_that_ship_have_the_keys_of_their_schema() {
+        for (folder, kind) in [("search-spaces", "job"), ("accel-models", "accelerator")] {
+            let schema = schema(kind);
+            for file in shipped(folder) {
+                let keys = keys(&fs::read_to_string(Path::new(ROOT).join(&file)).unwrap());
+                for key in &keys {
+                    assert!(schema["properties"].get(key).is_some(), "{file}: {key}");
+                }
+                for name in names(&schema["required"]) {
+                    assert!(keys.iter().any(|key| key == name), "{file}: {name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_estimate_has_the_fields_of_its_schema() {
+        let schema = schema("estimate");
+        let value = systole(&["estimate", SMALL, "--accel", "small-32x32", "--json"]).json();
+        let fields: Vec<&String> = value[0].as_object().unwrap().keys().collect();
+        for field in fields {
+            assert!(schema["properties"].get(field).is_some(), "{field}");
+        }
+    }
+}
+
+/// The examples of `docs/formats.md`: name and text of each block behind `<!-- least: NAME -->`.
+fn examples() -> Vec<(String, String)> {
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/formats.md")).unwrap();
+    let example = |part: &str| {
+        let (name, rest) = part.split_once(" -->\n```").expect("a block follows the name");
+        let (_, text) = rest.split_once('\n').expect("the fence ends its line");
+        (name.to_owned(), text.split_once("```").expect("the block ends").0.to_owned())
+    };
+    page.split("<!-- least: ").skip(1).map(example).collect()
+}
+
+#[test]
+fn the_examples_of_the_formats_page_are_valid() {
+    let folder = TempDir::new().unwrap();
+    let examples = examples();
+    for (name, text) in &examples {
+        let path: PathBuf = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let mut names: Vec<&str> = examples.iter().map(|(name, _)| name.as_str()).collect();
+    names.retain(|name| name.ends_with(".yaml"));
+    assert_eq!(names, ["network.yaml", "accelerator.yaml", "job.yaml", "architecture.yaml"]);
+    let text = systole_in(folder.path(), &[&["check"], &names[..]].concat()).done();
+    assert!(text.contains("architecture of space `least`\n  1,228,960 MACs"), "{text}");
+    systole_in(folder.path(), &["estimate", "network.yaml", "--accel", "accelerator.yaml"]).done();
+    systole_in(folder.path(), &["pareto", "run"]).done();
+    let history = systole::record::read_history(&folder.path().join("run/history.jsonl")).unwrap();
+    assert_eq!(history.len(), 3);
+}
+
+/// Of each example, no key that the page calls needed may be left out.
+#[test]
+fn the_examples_of_the_formats_page_are_the_least() {
+    let folder = TempDir::new().unwrap();
+    for (name, text) in examples().iter().filter(|(name, _)| name.ends_with(".yaml")) {
+        let lines: Vec<&str> = text.lines().collect();
+        for (place, line) in lines.iter().enumerate() {
+            let rest = lines.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, line)| *line);
+            let shorter: String = rest.flat_map(|line| [line, "\n"]).collect();
+            fs::write(folder.path().join(name), shorter).unwrap();
+            let ran = systole_in(folder.path(), &["check", name]);
+            assert_eq!(ran.code, 2, "{name} needs no `{line}`");
+            assert!(ran.stderr.starts_with(&format!("error: {name}:")), "{}", ran.stderr);
+        }
+    }
+}
