@@ -4,3 +4,6 @@ mod set;
 pub mod spec;
 
 pub use spec::{Job, JobError, JobFile, Overrides};
+
+#[cfg(test)]
+mod tests;
