@@ -55,7 +55,7 @@ impl Probabilities {
     /// Softmax of each choice.
     #[must_use]
     pub fn softmax(&self) -> Self {
-        self.map(|choice| softmax(choice))
+        self.map(softmax)
     }
 
     /// Each choice through `map`.

@@ -124,12 +124,10 @@ impl Pair {
         Self([0; 2])
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands a reference")]
     fn is_one(&self) -> bool {
         *self == Self::one()
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if hands a reference")]
     fn is_zero(&self) -> bool {
         *self == Self::zero()
     }

@@ -355,12 +355,7 @@ impl<'a> Search<'a> {
 }
 
 /// `exp(-(i - m)^2 / 2) / sqrt(2 pi)` around the option `m` that `uniform` falls on.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a place among a few thousand options"
-)]
+#[expect(clippy::cast_precision_loss, reason = "a place among a few thousand options")]
 fn bump(choice: &mut [f64], uniform: f64) {
     let middle = (uniform * choice.len() as f64).floor();
     for (place, logit) in choice.iter_mut().enumerate() {

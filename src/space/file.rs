@@ -58,7 +58,7 @@ enum EncodingFile {
 #[serde(rename_all = "kebab-case")]
 enum BodyFile {
     /// Cells: small graphs with an operator for each edge.
-    Cells(CellsFile),
+    Cells(Box<CellsFile>),
     /// A chain: one block after the other.
     Chain(ChainFile),
 }
@@ -667,7 +667,7 @@ impl<'a> Builder<'a> {
     }
 
     fn odd<T>(&self, place: &Spanned<T>, kernel: u64) -> Result<u64, LoadError> {
-        if kernel % 2 == 0 || kernel > 99 {
+        if kernel.is_multiple_of(2) || kernel > 99 {
             return Err(self.reject(place, format!("kernel must be odd and at most 99, got {kernel}")));
         }
         Ok(kernel)
