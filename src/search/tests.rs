@@ -237,8 +237,8 @@ enum Priced {
     Draws,
 }
 
-/// Widths that the one-layer toy ends at, one for each of twelve seeds: 30 epochs of 140 steps.
-fn toy(priced: Priced, lambda: f64, scale: f64) -> Vec<u64> {
+/// Widths that the one-layer toy ends at, one for each of `seeds` seeds: 30 epochs of 140 steps.
+fn toy(priced: Priced, lambda: f64, scale: f64, seeds: u64) -> Vec<u64> {
     let space = one_layer();
     let (kind, beta, weighed) = match priced {
         Priced::Distributions(kind) => (kind, 1.0, lambda),
@@ -255,7 +255,7 @@ fn toy(priced: Priced, lambda: f64, scale: f64) -> Vec<u64> {
         run(&mut search, &mut task);
         space.widths[1].options[search.likeliest().widths[1]]
     };
-    (0..12).into_par_iter().map(one).collect()
+    (0..seeds).into_par_iter().map(one).collect()
 }
 
 /// MACs of one output channel of the toy, 9 * 128 * 64 * 32 * 32, over 128 * 128 PEs at 1 GHz.
@@ -266,7 +266,7 @@ fn the_expected_cost_finds_the_optimum_of_the_toy_from_every_start() {
     // Utilization is 1 at 128 and 256 channels; one more tile of columns costs 64 * 1024 * 9 cycles = 0.59 ms. Going
     // from 128 to 256 gains a * ln 2 and pays lambda * 0.59: 256 wins where a / lambda > 0.85.
     for (lambda, scale, best) in [(0.1, 0.1, 256), (0.1, 0.5, 256), (1.0, 0.1, 128), (1.0, 0.5, 128)] {
-        let found = toy(Priced::Distributions(CostKind::Expected), lambda, scale);
+        let found = toy(Priced::Distributions(CostKind::Expected), lambda, scale, 12);
         assert_eq!(found, [best; 12], "lambda {lambda}, a {scale}");
     }
 }
@@ -276,14 +276,14 @@ fn flops_find_no_edge_of_a_tile_in_the_toy() {
     // -a ln f + lambda * 0.004608 * f is stationary at f = a / lambda / 0.004608: 217 for a = lambda and 108.5 for
     // a = lambda / 2. For 5 and 1/10 that is beyond the range, 1,085 and 21.7, so at its ends.
     let flops = Priced::Distributions(CostKind::Flops);
-    assert_eq!(toy(flops, 0.1, 0.5), [280; 12]);
-    assert_eq!(toy(flops, 1.0, 0.1), [64; 12]);
+    assert_eq!(toy(flops, 0.1, 0.5, 6), [280; 6]);
+    assert_eq!(toy(flops, 1.0, 0.1, 6), [64; 6]);
     // Around an optimum inside the range the objective is flat (216 and 232 differ by 0.0002 for a = 0.1), so the noise
     // of the task's draws, which a cost over distributions does not share, scatters where the search ends.
     for (lambda, scale) in [(0.1, 0.1), (1.0, 0.5)] {
-        let found = toy(flops, lambda, scale);
+        let found = toy(flops, lambda, scale, 6);
         let at_edges = found.iter().filter(|&width| width % 128 == 0).count();
-        assert!(at_edges <= 2, "lambda {lambda}, a {scale}: {found:?}");
+        assert!(at_edges <= 1, "lambda {lambda}, a {scale}: {found:?}");
     }
 }
 
@@ -291,7 +291,7 @@ fn flops_find_no_edge_of_a_tile_in_the_toy() {
 fn flops_of_the_drawn_width_find_their_optimum_in_the_toy() {
     // Task and cost share the draw, so their gradients cancel at 217 and 108.5 in every draw: one option to both sides.
     for (lambda, scale, range) in [(0.1, 0.1, 208..=224), (1.0, 0.5, 104..=112)] {
-        let found = toy(Priced::Draws, lambda, scale);
+        let found = toy(Priced::Draws, lambda, scale, 6);
         assert!(found.iter().all(|width| range.contains(width)), "lambda {lambda}, a {scale}: {found:?}");
     }
 }
