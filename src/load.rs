@@ -1,5 +1,6 @@
 //! YAML text to a value of any type; an error says which file, line, column, and why.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -17,11 +18,11 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// The text is no YAML, or not of the form that is asked for.
-    #[error("{origin}:{line}:{column}: {reason}")]
+    #[error("{origin}{}: {reason}", Place { line: *line, column: *column })]
     Parse {
         /// The file, or what stands for it.
         origin: String,
-        /// Line, from 1.
+        /// Line, from 1; 0 where what is wrong stands in no text.
         line: u64,
         /// Column, from 1.
         column: u64,
@@ -39,6 +40,13 @@ pub struct Place {
     pub column: u64,
 }
 
+/// `:line:column`, and nothing where there is no text.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line == 0 { Ok(()) } else { write!(f, ":{}:{}", self.line, self.column) }
+    }
+}
+
 impl Place {
     /// Where `value` stands.
     #[must_use]
@@ -48,7 +56,7 @@ impl Place {
 
     /// The error of a rule that a value at this place of `origin` breaks.
     #[must_use]
-    pub fn reject(self, origin: &str, reason: impl std::fmt::Display) -> LoadError {
+    pub fn reject(self, origin: &str, reason: impl fmt::Display) -> LoadError {
         LoadError::Parse { origin: origin.to_owned(), line: self.line, column: self.column, reason: reason.to_string() }
     }
 }

@@ -1,4 +1,4 @@
-//! The array timings and the SCALE-Sim reader against numbers that other tools produced.
+//! The array timings, the SCALE-Sim reader and the spaces of benchmarks against numbers that others produced.
 //!
 //! The data are no part of this package; without them each check is reported as ignored, with the reason in its name.
 
@@ -10,13 +10,15 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 use systole::accel::{Accelerator, Array, Dataflow, Gemm, GemmKind, Timing};
 use systole::import::scale_sim::read_topology;
+use systole::jobs::{Job, Overrides};
 
 type Check = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const CHECKS: [(&str, &str, Check); 3] = [
+const CHECKS: [(&str, &str, Check); 4] = [
     ("every_row_of_scale_sim_is_reproduced", "scale-sim.csv", scale_sim_rows),
     ("every_layer_of_scale_sim_reads_as_its_product", "scale-sim.csv", scale_sim_layers),
     ("every_entry_of_the_uboost_simulator_is_reproduced", "uboost-csim-lookup.json", uboost_entries),
+    ("every_network_of_nas_bench_macro_has_its_size", "nas-bench-macro-cifar10.csv", nas_bench_macro),
 ];
 
 fn main() -> ExitCode {
@@ -156,6 +158,20 @@ fn check_entry(gemm: &Gemm, entry: &Entry) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     Err(format!("{gemm:?}: expected {} ms, got {milliseconds} ms", entry.milliseconds).into())
+}
+
+/// Parameters and MACs of all 6,561 networks, which the table calls `params` and `flops`.
+fn nas_bench_macro(file: &Path) -> Result<(), Box<dyn Error>> {
+    let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("search-spaces/nas-bench-macro.yaml");
+    let space = Job::load(&job, &Overrides::default())?.space;
+    let mut networks = 0;
+    for row in csv::Reader::from_path(file)?.deserialize() {
+        let row: Fields = row?;
+        let network = space.derive(&space.parse_string(&row["arch"])?)?;
+        equal(&format!("{row:?}"), [network.params(), network.macs().0], numbers(&row, ["params", "flops"])?)?;
+        networks += 1;
+    }
+    equal("networks", networks, 6561)
 }
 
 fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), Box<dyn Error>> {

@@ -136,9 +136,15 @@ fn sum_patterns(patterns: &Patterns<'_>, costs: &[f64]) -> Live {
     let mut by_zero = vec![0.0; patterns.cuttable.len()];
     for (pattern, groups) in patterns.live.iter().enumerate() {
         let is_cut = |bit: usize| pattern >> bit & 1 == 1;
-        let phi = |bit: usize| if is_cut(bit) { patterns.cuts[bit] } else { 1.0 - patterns.cuts[bit] };
+        let phi = |(bit, cut): (usize, &f64)| if is_cut(bit) { *cut } else { 1.0 - cut };
+        let phis: Vec<f64> = patterns.cuts.iter().enumerate().map(phi).collect();
+        // Every product below leaves out two of them at most.
+        if phis.iter().filter(|&&phi| phi == 0.0).count() > 2 {
+            continue;
+        }
         let without = |skip: [Option<usize>; 2]| -> f64 {
-            (0..patterns.cuttable.len()).filter(|&bit| !skip.contains(&Some(bit))).map(phi).product()
+            let kept = phis.iter().enumerate().filter(|(bit, _)| !skip.contains(&Some(*bit)));
+            kept.map(|(_, phi)| phi).product()
         };
         for (group, edges) in groups.iter().enumerate().filter(|(_, edges)| !edges.is_empty()) {
             let own = patterns.cuttable.iter().position(|&operator| operator == patterns.groups[group]);

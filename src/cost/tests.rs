@@ -1,1 +1,289 @@
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::*;
+use crate::accel::Timing;
+use crate::estimate;
+use crate::load;
+use crate::network::Shape;
+use crate::space::Architecture;
+use crate::space::file::{Setting, SpaceFile};
+
+/// Two cells of three edges on a map of side 8; `SHARING` and `OPERATORS` are put in, widths are 6, 10 and 14.
+const CELLS: &str = "stem:
+  - conv: { kernel: 3, width: 5 }
+body:
+  cells:
+    inputs: [a]
+    nodes:
+      - { name: t1, from: [a] }
+      - { name: t2, from: [t1, a] }
+    candidates: OPERATORS
+    choices: SHARING
+    width: { min: 6, max: 14, step: 4 }
+    stack:
+      - cells: { count: COUNT }
+classifier: flatten
+";
+
+const CHAIN: &str = "stem:
+  - conv: { kernel: 3, width: 16, stride: 2 }
+body:
+  chain:
+    candidates:
+      - identity
+      - inverted-bottleneck: { kernel: [3, 5], expansion: [1, 3], squeeze-excitation: [0, 0.25] }
+    stages:
+      - { layers: 3, width: { min: 8, max: 40, step: 8 } }
+      - { layers: 2, stride: 2, width: { min: 12, max: 60, step: 24 }, width-per: layer }
+head:
+  - conv: { kernel: 1, width: { min: 30, max: 70, step: 20 } }
+classifier: global-pool
+";
+
+fn space(text: &str) -> Space {
+    let file: SpaceFile = load::parse(text, "space.yaml").unwrap();
+    let input = Shape::new(&[3, 8, 8]).unwrap();
+    file.into_space(&Setting { name: "small", origin: "space.yaml", input, classes: 10 }).unwrap()
+}
+
+fn cells(operators: &str, sharing: &str, count: usize) -> Space {
+    let text = CELLS.replace("OPERATORS", operators).replace("SHARING", sharing);
+    space(&text.replace("COUNT", &count.to_string()))
+}
+
+/// An array of 4 x 4, so that small widths take several tiles.
+fn accelerator() -> Accelerator {
+    let mut accelerator = Accelerator::named_or_path("small-32x32").unwrap();
+    accelerator.array.rows = 4;
+    accelerator.array.cols = 4;
+    accelerator
+}
+
+fn model(space: &Space, kind: CostKind) -> CostModel {
+    let accelerator = accelerator();
+    CostModel::new(space, &Target { batch: 2, ..Target::of(&accelerator) }, kind).unwrap()
+}
+
+/// Distributions with every option between a few hundredths and nearly one.
+fn interior(space: &Space, seed: u64) -> Probabilities {
+    let mut stream = ChaCha8Rng::seed_from_u64(seed);
+    let mut logits = Probabilities::zeros(space);
+    for logit in logits.choices_mut().flatten() {
+        *logit = 3.0 * (f64::from(stream.next_u32()) / f64::from(u32::MAX) - 0.5);
+    }
+    logits.softmax()
+}
+
+fn random_architecture(space: &Space, stream: &mut ChaCha8Rng) -> Architecture {
+    let mut below = |options: usize| usize::try_from(stream.next_u64() % options as u64).unwrap();
+    Architecture {
+        operators: space.operators.iter().map(|choice| below(choice.candidates.len())).collect(),
+        widths: space.widths.iter().map(|choice| below(choice.options.len())).collect(),
+    }
+}
+
+/// Holds `gradient` against central differences of `value`, each probability for itself.
+fn check_gradient(at: &Probabilities, gradient: &Probabilities, value: impl Fn(&Probabilities) -> f64) {
+    let step = 1e-4;
+    let scale = gradient.choices().flatten().fold(0.0f64, |most, slope| most.max(slope.abs()));
+    for choice in 0..at.choices().count() {
+        for option in 0..at.choices().nth(choice).unwrap().len() {
+            let moved = |by: f64| {
+                let mut moved = at.clone();
+                moved.choices_mut().nth(choice).unwrap()[option] += by;
+                value(&moved)
+            };
+            let difference = (moved(step) - moved(-step)) / (2.0 * step);
+            let given = gradient.choices().nth(choice).unwrap()[option];
+            let close = (given - difference).abs() <= 1e-6 * scale + 1e-6 * difference.abs();
+            assert!(close, "choice {choice}, option {option}: {given} is not {difference}");
+        }
+    }
+}
+
+fn check_gradients(space: &Space) {
+    let model = model(space, CostKind::Expected);
+    for seed in 0..3 {
+        let at = interior(space, seed);
+        let cost = model.expect(&at);
+        check_gradient(&at, &cost.cycles_gradient, |p| model.expect(p).cycles);
+        check_gradient(&at, &cost.macs_gradient, |p| model.expect(p).macs);
+    }
+}
+
+/// Every architecture of `space`, counted up like an odometer.
+fn all_architectures(space: &Space) -> Vec<Architecture> {
+    let operators = space.operators.iter().map(|choice| choice.candidates.len());
+    let lengths: Vec<usize> = operators.chain(space.widths.iter().map(|choice| choice.options.len())).collect();
+    let count: usize = lengths.iter().product();
+    let one = |mut number: usize| {
+        let mut digits = Vec::with_capacity(lengths.len());
+        for length in &lengths {
+            digits.push(number % length);
+            number /= length;
+        }
+        let widths = digits.split_off(space.operators.len());
+        Architecture { operators: digits, widths }
+    };
+    (0..count).map(one).collect()
+}
+
+fn probability(at: &Probabilities, architecture: &Architecture) -> f64 {
+    let chosen = architecture.operators.iter().chain(&architecture.widths);
+    at.choices().zip(chosen).map(|(choice, &chosen)| choice[chosen]).product()
+}
+
+/// Cycles and MACs by deriving and estimating; only the classifier where the output is cut off.
+fn estimated(space: &Space, architecture: &Architecture) -> [u64; 2] {
+    let accelerator = accelerator();
+    let target = Target { batch: 2, ..Target::of(&accelerator) };
+    let network = match space.derive(architecture) {
+        Ok(network) => network,
+        Err(_) => space.classifier_fragment(space.width(architecture, space.last())).unwrap(),
+    };
+    let total = estimate::network(&network, &target).unwrap().total;
+    [total.cycles.0, total.macs.0]
+}
+
+fn check_enumeration(space: &Space, architectures: usize) {
+    let model = model(space, CostKind::Expected);
+    assert!(model.is_exact());
+    let at = interior(space, 7);
+    let all = all_architectures(space);
+    assert_eq!(all.len(), architectures);
+    let mut expected = [0.0; 2];
+    for architecture in &all {
+        let probability = probability(&at, architecture);
+        for (sum, value) in expected.iter_mut().zip(estimated(space, architecture)) {
+            *sum += probability * value as f64;
+        }
+    }
+    let cost = model.expect(&at);
+    for (given, expected) in [cost.cycles, cost.macs].into_iter().zip(expected) {
+        assert!((given - expected).abs() <= 1e-9 * expected, "{given} is not {expected}");
+    }
+}
+
+#[test]
+fn the_expectation_over_shared_cells_is_that_of_all_architectures() {
+    // 3 shared edges of 4 candidates, 4 joins of 3 widths: 4^3 * 3^4 = 5,184.
+    check_enumeration(&cells("[conv: { kernel: [1, 3] }, identity, zero]", "shared", 2), 5_184);
+}
+
+#[test]
+fn the_expectation_over_cells_of_their_own_is_that_of_all_architectures() {
+    // 6 edges of 2 candidates, 4 joins of 3 widths: 2^6 * 3^4 = 5,184.
+    check_enumeration(&cells("[separable: { kernel: 3 }, zero]", "own", 2), 5_184);
+}
+
+#[test]
+fn gradients_of_shared_cells_agree_with_central_differences() {
+    let space = cells("[conv: { kernel: [1, 3] }, separable: { kernel: 5 }, identity, zero]", "shared", 2);
+    assert!(model(&space, CostKind::Expected).is_exact());
+    check_gradients(&space);
+}
+
+#[test]
+fn gradients_of_the_product_form_agree_with_central_differences() {
+    // 5 cells of 3 edges: 15 choices that may cut, more than the 12 whose patterns are summed.
+    let space = cells("[conv: { kernel: 3 }, identity, zero]", "own", 5);
+    assert!(!model(&space, CostKind::Expected).is_exact());
+    check_gradients(&space);
+}
+
+#[test]
+fn the_product_form_is_exact_at_one_hot_choices() {
+    let space = cells("[conv: { kernel: 3 }, identity, zero]", "own", 5);
+    let model = model(&space, CostKind::Expected);
+    let mut stream = ChaCha8Rng::seed_from_u64(1);
+    for _ in 0..100 {
+        let architecture = random_architecture(&space, &mut stream);
+        let cost = model.expect(&Probabilities::one_hot(&space, &architecture));
+        if space.derive(&architecture).is_ok() {
+            let [cycles, macs] = estimated(&space, &architecture).map(|value| value as f64);
+            assert_eq!([cost.cycles, cost.macs], [cycles, macs], "{architecture:?}");
+        }
+    }
+}
+
+#[test]
+fn gradients_of_a_chain_with_tied_widths_agree_with_central_differences() {
+    check_gradients(&space(CHAIN));
+}
+
+#[test]
+fn tied_widths_cost_the_mean_of_the_diagonal() {
+    // One stage of two layers, widths 4 and 8 at 1/4 and 3/4, a 1x1 convolution each, batch 2 on 8x8 pixels: the second
+    // layer costs m * ceil(w / 4)^2 with m = 128, so 128 * (1/4 * 1 + 3/4 * 4) = 416; independent ends would cost
+    // 128 * (1/16 + 2 * 3/16 * 2 + 9/16 * 4) = 392. The first has k = 3: 128 * (1/4 + 3/4 * 2) = 224.
+    // The classifier has one tile of 4 channels for each 4 of 10 classes: 2 * 3 * (1/4 + 3/4 * 2) = 10.5.
+    let text = "body:
+  chain:
+    candidates: [conv: { kernel: 1 }]
+    stages:
+      - { layers: 2, width: { min: 4, max: 8, step: 4 } }
+classifier: global-pool
+";
+    let space = space(text);
+    let mut at = Probabilities::one_hot(&space, &space.first());
+    at.widths[1] = vec![0.25, 0.75];
+    assert_eq!(model(&space, CostKind::Expected).expect(&at).cycles, 416.0 + 224.0 + 10.5);
+}
+
+#[test]
+fn flops_are_macs_over_pes_at_full_utilization() {
+    let space = space(CHAIN);
+    let at = interior(&space, 3);
+    let (flops, expected) = (model(&space, CostKind::Flops), model(&space, CostKind::Expected));
+    let hardware = flops.hardware(&at);
+    // 16 PEs at 1 GHz: 10^6 cycles a millisecond.
+    let milliseconds = expected.expect(&at).macs / 16.0 / 1e6;
+    assert!((hardware.latency_ms - milliseconds).abs() <= 1e-12 * milliseconds);
+    assert_eq!(hardware.utilization, 1.0);
+    assert_eq!(hardware.utilization_gradient, Probabilities::zeros(&space));
+    assert!(hardware.latency_ms < expected.hardware(&at).latency_ms);
+}
+
+#[test]
+fn gradients_of_latency_and_utilization_agree_with_central_differences() {
+    for space in [space(CHAIN), cells("[conv: { kernel: 3 }, identity, zero]", "shared", 2)] {
+        for kind in [CostKind::Expected, CostKind::Flops] {
+            let model = model(&space, kind);
+            let at = interior(&space, 5);
+            let hardware = model.hardware(&at);
+            check_gradient(&at, &hardware.latency_gradient, |p| model.hardware(p).latency_ms);
+            check_gradient(&at, &hardware.utilization_gradient, |p| model.hardware(p).utilization);
+        }
+    }
+}
+
+#[test]
+fn utilization_at_one_hot_choices_is_that_of_the_estimate() {
+    let space = space(CHAIN);
+    let accelerator = accelerator();
+    for timing in Timing::ALL {
+        let target = Target { timing, ..Target::of(&accelerator) };
+        let model = CostModel::new(&space, &target, CostKind::Expected).unwrap();
+        let architecture = random_architecture(&space, &mut ChaCha8Rng::seed_from_u64(2));
+        let hardware = model.hardware(&Probabilities::one_hot(&space, &architecture));
+        let total = estimate::network(&space.derive(&architecture).unwrap(), &target).unwrap().total;
+        assert_eq!(hardware.latency_ms, total.latency_ms, "{timing:?}");
+        assert_eq!(Some(hardware.utilization), total.overall_utilization, "{timing:?}");
+    }
+}
+
+#[test]
+fn a_softmax_of_large_logits_is_finite() {
+    // exp(1000) is infinite; differences of 0 and -1: 1 / (1 + e^-1) and the rest.
+    let p = softmax(&[1000.0, 999.0]);
+    assert!((p[0] - 1.0 / (1.0 + (-1.0f64).exp())).abs() < 1e-15);
+    assert!((p[0] + p[1] - 1.0).abs() < 1e-15);
+}
+
+#[test]
+fn the_likeliest_of_equals_is_the_first() {
+    let space = space(CHAIN);
+    let flat = Probabilities::uniform(&space).argmax();
+    assert_eq!(flat, space.first());
+}

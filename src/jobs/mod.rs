@@ -20,3 +20,6 @@ pub use kind::{FileKind, KindError};
 pub use pareto::{ParetoOutcome, ParetoRequest, ParetoWriteError, pareto, write_fronts};
 pub use schema::{SchemaKind, UnknownSchema, schema};
 pub use spec::{Job, JobError, JobFile, Overrides};
+
+#[cfg(test)]
+mod tests;

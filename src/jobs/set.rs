@@ -14,6 +14,9 @@ pub(super) fn apply(file: &JobFile, changes: &[String]) -> Result<String, JobErr
         let new: Value = load::parse(text, "--set").map_err(|error| fail(error.to_string()))?;
         let mut slot = &mut value;
         for part in key.split('.') {
+            if slot.is_null() {
+                *slot = Value::Object(serde_json::Map::new());
+            }
             slot = match slot {
                 Value::Object(map) => map.entry(part).or_insert(Value::Null),
                 Value::Array(list) => {

@@ -284,9 +284,13 @@ impl Job {
     /// As [`Job::load`].
     pub fn parse(text: &str, origin: &str, overrides: &Overrides) -> Result<Self, JobError> {
         let mut file: JobFile = load::parse(text, origin)?;
+        let mut origin = origin.to_owned();
         if !overrides.set.is_empty() {
+            origin.push_str(" with --set");
             let text = super::set::apply(&file, &overrides.set)?;
-            file = load::parse(&text, &format!("{origin} with --set"))?;
+            file = load::parse(&text, &origin)?;
+            // Once more, so that the lines of what is rejected later are those of the text that `to_yaml` writes.
+            file = load::parse(&load::to_yaml(&file), &origin)?;
         }
         if let Some(name) = &overrides.accelerator {
             file.accelerator = plain(name.clone());
@@ -297,7 +301,7 @@ impl Job {
         if let Some(seed) = overrides.seed {
             file.seed = seed;
         }
-        Self::meant(file, origin)
+        Self::meant(file, &origin)
     }
 
     fn meant(file: JobFile, origin: &str) -> Result<Self, JobError> {

@@ -340,6 +340,7 @@ impl<'a> Search<'a> {
         }
         self.state.stage += 1;
         self.state.epoch = 0;
+        self.state.adam = Adam::new(Probabilities::zeros(self.space));
     }
 
     /// Operators normal with the settings' spread; widths flat or a bump around a random option.

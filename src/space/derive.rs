@@ -89,8 +89,10 @@ impl Space {
         self.build(architecture, CutOff::Refuse)
     }
 
-    /// As [`Space::derive`], but where a benchmark's cell is cut off zeros flow on: its dead edges cost nothing, stem,
-    /// joins and head are there and paid.
+    /// As [`Space::derive`], but where a benchmark's cell is cut off zeros flow on: its edges cost nothing, what is not
+    /// searched (stem, reductions, head) is there and paid.
+    ///
+    /// For spaces whose cells share their choices, as all with [`Space::encoding`] do.
     ///
     /// # Errors
     /// [`DeriveError::Network`] where a candidate does not fit.
@@ -108,7 +110,9 @@ impl Space {
             (true, CutOff::Refuse) => {
                 return Err(DeriveError::Unreachable { last: self.join(self.last()).name.clone() });
             }
-            (true, CutOff::Zeros) => self.fixed_or_live(architecture),
+            // Cells share their choices where strings name architectures, so every cell is cut off: none of its
+            // edges has both a source and a way to an output.
+            (true, CutOff::Zeros) => self.edges.iter().map(|edge| self.candidates(edge).len() == 1).collect(),
         };
         let mut network = Network::new(&self.name, self.input.clone());
         let mut outputs: Vec<Option<NodeId>> = vec![None; self.joins.len()];
@@ -134,34 +138,6 @@ impl Space {
         }
         let last = outputs[self.last().0].expect("a live edge ends in the last join");
         Ok(self.classify(network, last)?.pruned())
-    }
-
-    /// In a cut-off network: edges that are not searched, and searched ones that are not `zero` and have a source
-    /// inside their own cell's way to an output. What only feeds a cut is dead.
-    fn fixed_or_live(&self, architecture: &Architecture) -> Vec<bool> {
-        let zero = |edge: &super::Edge| {
-            let choice = &self.operators[edge.operator.0];
-            choice.candidates.len() > 1 && choice.zero() == Some(architecture.operators[edge.operator.0])
-        };
-        // Joins whose searched edges are all cut put out zeros, and pass for a source: what is behind them runs.
-        let mut reaching = vec![false; self.joins.len()];
-        reaching[self.last().0] = true;
-        for edge in self.edges.iter().rev() {
-            reaching[edge.from.0] |= reaching[edge.to.0] && !zero(edge);
-        }
-        let mut sourced = vec![false; self.joins.len()];
-        sourced[0] = true;
-        for edge in &self.edges {
-            let fixed = self.operators[edge.operator.0].candidates.len() == 1;
-            sourced[edge.to.0] |= fixed || (sourced[edge.from.0] && !zero(edge));
-        }
-        self.edges
-            .iter()
-            .map(|edge| {
-                let fixed = self.operators[edge.operator.0].candidates.len() == 1;
-                fixed || (sourced[edge.from.0] && reaching[edge.to.0] && !zero(edge))
-            })
-            .collect()
     }
 
     /// Channels of join `id`.
@@ -231,7 +207,7 @@ impl Space {
         Ok(architecture)
     }
 
-    /// The architecture with the first candidate everywhere and the width option `option` where a choice has it.
+    /// The architecture with the first candidate and the narrowest width everywhere.
     #[must_use]
     pub fn first(&self) -> Architecture {
         Architecture { operators: vec![0; self.operators.len()], widths: vec![0; self.widths.len()] }

@@ -31,7 +31,8 @@ pub struct SpaceFile {
     classifier: ClassifierFile,
     /// How a benchmark writes the architectures of this space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    strings: Option<EncodingFile>,
+    #[schemars(with = "Option<EncodingFile>")]
+    strings: Option<Spanned<EncodingFile>>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
@@ -158,7 +159,8 @@ struct CellsFile {
     inputs: Spanned<Vec<String>>,
     /// Convolution that each input passes first, strided where the two inputs differ in resolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    preprocess: Option<PreprocessFile>,
+    #[schemars(with = "Option<PreprocessFile>")]
+    preprocess: Option<Spanned<PreprocessFile>>,
     /// The joins, each after those that it reads.
     #[schemars(with = "Vec<CellNodeFile>")]
     nodes: Spanned<Vec<CellNodeFile>>,
@@ -505,10 +507,13 @@ impl SpaceFile {
             ClassifierFile::Flatten => Classifier::Flatten,
             ClassifierFile::GlobalPool => Classifier::GlobalPool,
         };
-        space.encoding = self.strings.map(|encoding| match encoding {
-            EncodingFile::Digits => Encoding::Digits,
-            EncodingFile::NasBench201 => Encoding::NasBench201,
-        });
+        if let Some(strings) = &self.strings {
+            space.encoding = Some(match strings.value {
+                EncodingFile::Digits => Encoding::Digits,
+                EncodingFile::NasBench201 => Encoding::NasBench201,
+            });
+            space.encodable().map_err(|reason| Place::of(strings).reject(setting.origin, reason))?;
+        }
         Ok(space)
     }
 }
@@ -565,9 +570,8 @@ impl<'a> Builder<'a> {
                 (0..=(max - min) / step).map(|place| min + place * step).collect()
             }
         };
-        if options[0] == 0 || options[options.len() - 1] > MOST_CHANNELS {
-            let reason = format!("width: channels lie in 1..={MOST_CHANNELS}, got {}", options[options.len() - 1]);
-            return Err(self.reject(&file.0, reason));
+        if let Some(bad) = options.iter().find(|width| !(1..=MOST_CHANNELS).contains(width)) {
+            return Err(self.reject(&file.0, format!("width: channels lie in 1..={MOST_CHANNELS}, got {bad}")));
         }
         self.space.widths.push(WidthChoice { name: name.to_owned(), options });
         Ok(WidthId(self.space.widths.len() - 1))
@@ -613,6 +617,9 @@ impl<'a> Builder<'a> {
             LayerFile::AveragePool(pool) => self.pool(layer, PoolKind::Average, pool)?,
             LayerFile::NormRelu => (Candidate::NormRelu, None, 1, side),
             LayerFile::Reduction(reduction) => {
+                if side % 2 == 1 {
+                    return Err(self.reject(layer, format!("a reduction halves a map of even side, got {side}")));
+                }
                 (Candidate::Reduction, Some(&reduction.width), 2, self.strided(layer, side, 2)?)
             }
             LayerFile::Cells(_) => {
@@ -941,6 +948,9 @@ impl CellPlan {
         if inputs.is_empty() || inputs.len() > 2 {
             return Err(builder.reject(&cells.inputs, format!("a cell has one input or two, got {}", inputs.len())));
         }
+        if inputs.len() == 2 && inputs[0] == inputs[1] {
+            return Err(builder.reject(&cells.inputs, format!("input `{}`: the name is taken", inputs[0])));
+        }
         if let Some(name) = inputs.iter().find(|name| !is_part(name)) {
             return Err(builder.reject(&cells.inputs, format!("input `{name}`: a name is [a-z][a-z0-9_]*")));
         }
@@ -952,8 +962,8 @@ impl CellPlan {
             preprocess: None,
         };
         if let Some(preprocess) = &cells.preprocess {
-            let kernel = builder.odd(&cells.inputs, preprocess.kernel)?;
-            plan.preprocess = Some((kernel, preprocess.order.into()));
+            let kernel = builder.odd(preprocess, preprocess.value.kernel)?;
+            plan.preprocess = Some((kernel, preprocess.value.order.into()));
         }
         for node in &cells.nodes.value {
             plan.node(builder, node)?;
@@ -968,7 +978,11 @@ impl CellPlan {
                 place.ok_or_else(|| builder.reject(name, format!("output: the cell has no node `{}`", name.value)))?
             }
         };
-        plan.reachable(builder, cells)?;
+        // Every node has a source before it, so only `zero` can cut the output off.
+        if plan.candidates == [Candidate::Zero] {
+            let reason = "the cell's output cannot be reached: `zero` is the only candidate";
+            return Err(builder.reject(&cells.candidates, reason));
+        }
         Ok(plan)
     }
 
@@ -1003,25 +1017,10 @@ impl CellPlan {
             }
             from.push(found);
         }
+        if from.is_empty() {
+            return Err(builder.reject(&file.from, format!("node `{name}`: it needs a source")));
+        }
         self.nodes.push((name.clone(), from));
-        Ok(())
-    }
-
-    /// Every candidate but `zero` on every edge must carry the image to the output.
-    fn reachable(&self, builder: &Builder<'_>, cells: &CellsFile) -> Result<(), LoadError> {
-        let mut sourced = vec![true; self.inputs.len()];
-        for (_, from) in &self.nodes {
-            sourced.push(from.iter().any(|&source| sourced[source]));
-        }
-        if !sourced[self.inputs.len() + self.output] {
-            let name = &self.nodes[self.output].0;
-            let place = &cells.nodes.value[self.output].name;
-            return Err(builder.reject(place, format!("the cell's output `{name}` cannot be reached from its inputs")));
-        }
-        if self.candidates == [Candidate::Zero] {
-            let reason = "the cell's output cannot be reached: `zero` is the only candidate";
-            return Err(builder.reject(&cells.candidates, reason));
-        }
         Ok(())
     }
 }

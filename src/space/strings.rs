@@ -18,13 +18,44 @@ pub enum Encoding {
 pub enum StringError {
     #[error("space `{space}` says no `strings`, so it reads no architecture string, got `{given}`")]
     NoEncoding { space: String, given: String },
-    #[error("`{given}`: space `{space}` needs {wanted} digits, got {found}")]
-    Length { given: String, space: String, wanted: usize, found: usize },
+    #[error("`{given}`: space `{space}` needs {wanted} {unit}, got {found}")]
+    Length { given: String, space: String, wanted: usize, unit: &'static str, found: usize },
     #[error("`{given}`: `{part}` at place {place} is none of {options}")]
     Part { given: String, part: String, place: usize, options: String },
+    #[error("`{given}`: space `{space}` writes this architecture as `{wanted}`")]
+    Form { given: String, space: String, wanted: String },
 }
 
+/// Names of the operator choices that a string of NAS-Bench-201 names, in its order.
+const NAS_BENCH_201: [&str; 6] = ["n1/n0", "n2/n0", "n2/n1", "n3/n0", "n3/n1", "n3/n2"];
+
 impl Space {
+    /// Whether the strings of [`Space::encoding`] tell all architectures apart; else the rule that is broken.
+    pub(super) fn encodable(&self) -> Result<(), String> {
+        if let Some(choice) = self.widths.iter().find(|choice| choice.options.len() > 1) {
+            return Err(format!("strings: they name operators only, but the width `{}` is searched", choice.name));
+        }
+        let searched = || self.operators.iter().filter(|choice| choice.candidates.len() > 1);
+        match self.encoding {
+            None => Ok(()),
+            Some(Encoding::Digits) => match searched().find(|choice| choice.candidates.len() > 10) {
+                None => Ok(()),
+                Some(choice) => {
+                    let (name, found) = (&choice.name, choice.candidates.len());
+                    Err(format!("strings: a digit tells 10 candidates apart, but `{name}` has {found}"))
+                }
+            },
+            Some(Encoding::NasBench201) => {
+                let names: Vec<&str> = searched().map(|choice| choice.name.as_str()).collect();
+                if names == NAS_BENCH_201 {
+                    return Ok(());
+                }
+                let (wanted, found) = (NAS_BENCH_201.join(", "), names.join(", "));
+                Err(format!("strings: nas-bench-201 needs the searched edges {wanted}, got {found}"))
+            }
+        }
+    }
+
     /// The architecture that a benchmark's string names.
     ///
     /// # Errors
@@ -33,16 +64,16 @@ impl Space {
         let no_encoding = || StringError::NoEncoding { space: self.name.clone(), given: text.to_owned() };
         let searched: Vec<usize> =
             (0..self.operators.len()).filter(|&place| self.operators[place].candidates.len() > 1).collect();
-        let parts: Vec<String> = match self.encoding.ok_or_else(no_encoding)? {
-            Encoding::Digits => text.chars().map(String::from).collect(),
+        let (unit, parts): (&str, Vec<String>) = match self.encoding.ok_or_else(no_encoding)? {
+            Encoding::Digits => ("digits", text.chars().map(String::from).collect()),
             Encoding::NasBench201 => {
                 let edges = text.split('+').flat_map(|node| node.split('|')).filter(|part| !part.is_empty());
-                edges.map(str::to_owned).collect()
+                ("edges, |op~0|+|op~0|op~1|+|op~0|op~1|op~2|", edges.map(str::to_owned).collect())
             }
         };
         if parts.len() != searched.len() {
             let (wanted, found) = (searched.len(), parts.len());
-            return Err(StringError::Length { given: text.to_owned(), space: self.name.clone(), wanted, found });
+            return Err(StringError::Length { given: text.to_owned(), space: self.name.clone(), wanted, unit, found });
         }
         let mut architecture = self.first();
         for (place, (part, &operator)) in parts.iter().zip(&searched).enumerate() {
@@ -55,7 +86,12 @@ impl Space {
             });
             architecture.operators[operator] = chosen?;
         }
-        Ok(architecture)
+        match self.to_string_of(&architecture) {
+            Some(wanted) if wanted != text => {
+                Err(StringError::Form { given: text.to_owned(), space: self.name.clone(), wanted })
+            }
+            Some(_) | None => Ok(architecture),
+        }
     }
 
     /// The string of `architecture`, where the space has an encoding.

@@ -1,0 +1,348 @@
+mod benchmarks;
+
+use std::path::PathBuf;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
+
+use super::spec::{AugmentFile, DataSet, SHAPES_TEST, SHAPES_TRAINING, TrainingImages};
+use super::*;
+use crate::accel::Timing;
+use crate::cost::{CostKind, CostModel, Probabilities};
+use crate::estimate::{self, Target};
+use crate::search::{LatencyUnit, Paths};
+use crate::space::{Architecture, DeriveError, Space};
+
+const SHIPPED: [&str; 5] = ["cifar10-small", "cifar10-uboost", "demo", "nas-bench-201", "nas-bench-macro"];
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("search-spaces").join(format!("{name}.yaml"))
+}
+
+fn shipped(name: &str) -> Job {
+    Job::load(&path(name), &Overrides::default()).unwrap()
+}
+
+fn random_architecture(space: &Space, stream: &mut ChaCha8Rng) -> Architecture {
+    let mut below = |options: usize| usize::try_from(stream.next_u64() % options as u64).unwrap();
+    Architecture {
+        operators: space.operators.iter().map(|choice| below(choice.candidates.len())).collect(),
+        widths: space.widths.iter().map(|choice| below(choice.options.len())).collect(),
+    }
+}
+
+/// Holds the model of a shipped space against derived networks; how many of 200 drawn architectures had an output.
+fn check_one_hot(name: &str, timing: Timing) -> usize {
+    let job = shipped(name);
+    let target = Target { timing, batch: job.hardware_batch, ..Target::of(&job.accelerator) };
+    let model = CostModel::new(&job.space, &target, CostKind::Expected).unwrap();
+    assert!(model.is_exact());
+    let mut stream = ChaCha8Rng::seed_from_u64(11);
+    let drawn: Vec<Architecture> = (0..200).map(|_| random_architecture(&job.space, &mut stream)).collect();
+    let reached = drawn.par_iter().filter(|architecture| {
+        let network = match job.space.derive(architecture) {
+            Ok(network) => network,
+            Err(DeriveError::Unreachable { .. }) => return false,
+            Err(error) => panic!("{name}: {error}"),
+        };
+        let total = estimate::network(&network, &target).unwrap().total;
+        let cost = model.expect(&Probabilities::one_hot(&job.space, architecture));
+        let expected = [total.cycles.0 as f64, total.macs.0 as f64];
+        assert_eq!([cost.cycles, cost.macs], expected, "{name}, {timing:?}: {architecture:?}");
+        true
+    });
+    reached.count()
+}
+
+#[test]
+fn the_cost_at_one_hot_choices_is_the_estimate_in_every_shipped_space() {
+    for timing in [Timing::Ideal, Timing::UboostCsim, Timing::ScaleSim] {
+        for name in SHIPPED {
+            let reached = check_one_hot(name, timing);
+            // A zero among five candidates or more rarely cuts the output off; chains have none.
+            assert!(reached >= 150, "{name}: {reached} of 200");
+        }
+    }
+}
+
+#[test]
+fn every_file_among_the_search_spaces_is_checked() {
+    let folder = std::fs::read_dir(path("demo").parent().unwrap()).unwrap();
+    let mut names: Vec<String> =
+        folder.map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    names.sort_unstable();
+    assert_eq!(names, SHIPPED);
+    for name in SHIPPED {
+        assert_eq!(shipped(name).name, name);
+    }
+}
+
+#[test]
+fn the_shipped_spaces_hold_what_their_pages_say() {
+    let extent = |name: &str| {
+        let job = shipped(name);
+        job.space.extent(&Target { timing: job.timing, ..Target::of(&job.accelerator) }).unwrap()
+    };
+    let power = |name: &str, operators: usize, widths: usize, log10: f64| {
+        let extent = extent(name);
+        assert_eq!((extent.operator_choices, extent.width_choices), (operators, widths), "{name}");
+        assert!((extent.log10_architectures - log10).abs() < 1e-9, "{name}");
+        assert!(extent.params.smallest < extent.params.largest && extent.cycles.smallest < extent.cycles.largest);
+    };
+    // 5^6 = 15,625 and 3^8 = 6,561.
+    power("nas-bench-201", 6, 0, 15_625f64.log10());
+    power("nas-bench-macro", 8, 0, 6_561f64.log10());
+    // 8 operators on 9 shared edges; 28 widths on 5 joins (2 inputs, 3 nodes) of 3 cells.
+    power("cifar10-uboost", 9, 15, 9.0 * 8f64.log10() + 15.0 * 28f64.log10());
+    // The same edges; 8 widths on 5 joins of 2 cells.
+    power("cifar10-small", 9, 10, 9.0 * 8f64.log10() + 10.0 * 8f64.log10());
+    // 6 operators on 5 shared edges; 8 widths on 3 joins of 2 cells.
+    power("demo", 5, 6, 5.0 * 6f64.log10() + 6.0 * 8f64.log10());
+}
+
+const SMALL: &str = "version: 1
+name: small
+data: { set: shapes, training: 60, selection: 20 }
+accelerator: small-32x32
+space:
+  stem:
+    - conv: { kernel: 3, width: 20, stride: 4 }
+  body:
+    cells:
+      inputs: [a]
+      nodes:
+        - { name: t1, from: [a] }
+        - { name: t2, from: [t1, a] }
+      candidates:
+        - conv: { kernel: [1, 3] }
+        - identity
+        - zero
+      width: { min: 30, max: 70, step: 40 }
+      stack:
+        - cells: { count: 2 }
+  classifier: global-pool
+objective: { lambda: 0.5 }
+search:
+  operators: { epochs: 3, warm-up-epochs: 1 }
+  widths: { epochs: 2 }
+";
+
+fn parse(text: &str, set: &[&str]) -> Result<Job, JobError> {
+    let set = set.iter().map(|&change| change.to_owned()).collect();
+    Job::parse(text, "job.yaml", &Overrides { set, ..Overrides::default() })
+}
+
+fn message(text: &str) -> String {
+    parse(text, &[]).unwrap_err().to_string()
+}
+
+/// The message where `from` in the small job is replaced by `to`.
+fn message_of(from: &str, to: &str) -> String {
+    assert!(SMALL.contains(from), "{from}");
+    message(&SMALL.replacen(from, to, 1))
+}
+
+#[test]
+fn the_extent_of_a_small_space_is_that_of_all_its_networks() {
+    let job = parse(SMALL, &[]).unwrap();
+    let target = Target::of(&job.accelerator);
+    let extent = job.space.extent(&target).unwrap();
+    let searched = |options: &[usize]| options.iter().product::<usize>();
+    let operators: Vec<usize> = job.space.operators.iter().map(|choice| choice.candidates.len()).collect();
+    let widths: Vec<usize> = job.space.widths.iter().map(|choice| choice.options.len()).collect();
+    // 3 edges of 4 candidates; 2 joins in 2 cells of 2 widths: 4^3 * 2^4 = 1,024.
+    assert_eq!(searched(&operators) * searched(&widths), 1_024);
+    assert!((extent.log10_architectures - 1_024f64.log10()).abs() < 1e-12);
+    let mut sizes: Vec<[u64; 2]> = Vec::new();
+    for mut number in 0..1_024 {
+        let mut next = |&options: &usize| {
+            let digit = number % options;
+            number /= options;
+            digit
+        };
+        let operators = operators.iter().map(&mut next).collect();
+        let architecture = Architecture { operators, widths: widths.iter().map(&mut next).collect() };
+        if let Ok(network) = job.space.derive(&architecture) {
+            sizes.push([network.params(), target.network_cost(&network).unwrap().cycles.0]);
+        }
+    }
+    let range = |place: usize| {
+        let values = || sizes.iter().map(|size| size[place]);
+        (values().min().unwrap(), values().max().unwrap())
+    };
+    assert_eq!((extent.params.smallest, extent.params.largest), range(0));
+    assert_eq!((extent.cycles.smallest, extent.cycles.largest), range(1));
+}
+
+#[test]
+fn what_a_job_leaves_out_has_its_default() {
+    let job = parse(SMALL, &[]).unwrap();
+    assert_eq!((job.timing, job.hardware_batch, job.settings.seed), (Timing::Ideal, 1, 0));
+    let settings = &job.settings;
+    assert_eq!((settings.batch, settings.weight_steps, settings.paths), (64, 4, Paths::Sampled));
+    assert_eq!((settings.lambda, settings.beta, settings.latency), (0.5, 0.0, LatencyUnit::Relative));
+    assert_eq!(
+        (settings.temperature.start, settings.temperature.decay, settings.temperature.floor),
+        (1.0, 0.95, 0.001)
+    );
+    assert_eq!(job.file.data.augment, AugmentFile { crop: 4, flip: true, cutout: 0 });
+    assert_eq!((job.training.epochs, job.training.images), (12, TrainingImages::All));
+    assert_eq!(DataSet::Shapes.pool(), SHAPES_TRAINING);
+    assert_eq!((DataSet::Cifar10.pool(), SHAPES_TEST), (50_000, 2_000));
+}
+
+#[test]
+fn a_job_written_as_yaml_reads_as_the_same_job() {
+    let texts = SHIPPED.map(|name| std::fs::read_to_string(path(name)).unwrap());
+    for text in texts.iter().map(String::as_str).chain([SMALL]) {
+        let job = parse(text, &[]).unwrap();
+        let again = parse(&job.to_yaml(), &[]).unwrap();
+        assert_eq!(again.to_yaml(), job.to_yaml());
+        assert_eq!((&again.space, &again.settings, &again.training), (&job.space, &job.settings, &job.training));
+        assert_eq!((&again.name, again.timing, again.hardware_batch), (&job.name, job.timing, job.hardware_batch));
+        assert_eq!(again.accelerator, job.accelerator);
+    }
+}
+
+#[test]
+fn the_recipe_of_the_paper_is_in_its_job() {
+    let job = shipped("cifar10-uboost");
+    let settings = &job.settings;
+    assert_eq!((settings.lambda, settings.beta, settings.latency), (0.5, 1.0, LatencyUnit::Milliseconds));
+    assert_eq!((job.hardware_batch, job.timing, settings.paths), (64, Timing::Ideal, Paths::Full));
+    let (operators, width) = settings.operators.unwrap();
+    assert_eq!((operators.epochs, width, settings.widths.unwrap().epochs), (10, Some(128), 30));
+    // Four weight steps for each architecture step: 80 % and 20 % of the batches; 36,000 and 9,000 images.
+    assert_eq!((settings.weight_steps, settings.adam.learning_rate, settings.spread), (4, 0.1, 1.0));
+}
+
+#[test]
+fn set_changes_keys_adds_those_left_out_and_reaches_into_lists() {
+    let set = [
+        "objective.lambda=2",
+        "objective.cost=flops",
+        "search.operators.width=50",
+        "search.temperature={ start: 2, decay: 0.9, floor: 0.1 }",
+        "training.epochs=0",
+        "timing=scale-sim",
+        "data.augment.flip=false",
+        "space.stem.0.conv.width=24",
+        "space.body.cells.stack.0.cells.count=3",
+        "seed=7",
+    ];
+    let job = parse(SMALL, &set).unwrap();
+    assert_eq!((job.settings.lambda, job.settings.seed, job.training.epochs), (2.0, 7, 0));
+    assert_eq!(job.settings.operators.unwrap().1, Some(50));
+    assert_eq!(job.settings.temperature.start, 2.0);
+    assert_eq!(job.timing, Timing::ScaleSim);
+    assert!(!job.file.data.augment.flip);
+    assert_eq!(job.space.widths[1].options, [24]);
+    assert_eq!(job.space.joins.len(), 2 + 3 * 2);
+    // A part that the file leaves out.
+    let job = parse(SMALL, &["space.head=[conv: { kernel: 1, width: 90 }]"]).unwrap();
+    assert_eq!(job.space.options(job.space.last()), [90]);
+    let fixed = SMALL.replace("  operators: { epochs: 3, warm-up-epochs: 1 }\n", "");
+    let one = "space.body.cells.candidates=[identity]";
+    assert!(parse(&fixed, &[one]).unwrap().settings.operators.is_none());
+    let job = parse(&fixed, &["search.operators.epochs=2"]).unwrap();
+    assert_eq!(job.settings.operators.unwrap().0.epochs, 2);
+}
+
+#[test]
+fn a_set_that_fits_nothing_says_so() {
+    let message = |set: &str| parse(SMALL, &[set]).unwrap_err().to_string();
+    assert_eq!(message("seed"), "--set seed: must be KEY=VALUE");
+    assert_eq!(message("seed.x=1"), "--set seed.x=1: the job has nothing below the key before `x`");
+    assert_eq!(message("space.stem.4=1"), "--set space.stem.4=1: `4` is no place in a list of 1");
+    assert_eq!(message("space.stem.x=1"), "--set space.stem.x=1: `x` is no place in a list of 1");
+    assert!(message("seed=[").starts_with("--set seed=[: --set:1:"), "{}", message("seed=["));
+    // The line is that of the text that `to_yaml` writes.
+    let error = message("objective.lamda=2");
+    assert!(error.starts_with("job.yaml with --set:") && error.contains("unknown field `lamda`"), "{error}");
+    let line = |text: &str, key: &str| text.lines().position(|line| line.trim_start().starts_with(key)).unwrap() + 1;
+    let written = parse(SMALL, &[]).unwrap().to_yaml();
+    let error = message("objective.lambda=-2");
+    let wanted =
+        format!("job.yaml with --set:{}:11: lambda must lie in 0..=1000000000, got -2", line(&written, "lambda"));
+    assert_eq!(error, wanted);
+}
+
+#[test]
+fn other_overrides_replace_what_the_file_says() {
+    let overrides = Overrides {
+        accelerator: Some("uboost-128x128".to_owned()),
+        timing: Some(Timing::ScaleSim),
+        seed: Some(9),
+        set: vec!["seed=7".to_owned()],
+    };
+    let job = Job::parse(SMALL, "job.yaml", &overrides).unwrap();
+    assert_eq!((job.accelerator.name.as_str(), job.timing, job.settings.seed), ("uboost-128x128", Timing::ScaleSim, 9));
+    let unknown = Overrides { accelerator: Some("none".to_owned()), ..Overrides::default() };
+    let error = Job::parse(SMALL, "job.yaml", &unknown).unwrap_err().to_string();
+    assert_eq!(error, "accelerator `none`: must be a path or one of small-32x32, uboost-128x128");
+}
+
+#[test]
+fn what_is_wrong_in_a_job_is_named_with_its_line() {
+    let cases = [
+        ("version: 1", "version: 2", "1:10: version must be 1, got 2"),
+        ("name: small", "name: a/b", "2:7: name: letters, digits, `-`, `_` and `.` make a folder's name, got `a/b`"),
+        ("name: small", "name: .a", "2:7: name: letters, digits, `-`, `_` and `.` make a folder's name, got `.a`"),
+        ("selection: 20", "selection: 0", "3:47: selection must be at least 1, got 0"),
+        (
+            "selection: 20",
+            "selection: 8000",
+            "3:47: training and selection are drawn from 8000 images, got 60 + 8000 = 8060",
+        ),
+        (
+            "accelerator: small-32x32",
+            "accelerator: big",
+            "4:14: accelerator `big`: must be a path or one of small-32x32, uboost-128x128",
+        ),
+        ("{ lambda: 0.5 }", "{ lambda: .nan }", "22:22: lambda must lie in 0..=1000000000, got NaN"),
+        ("{ lambda: 0.5 }", "{ lambda: 1, beta: -1 }", "22:31: beta must lie in 0..=1000000000, got -1"),
+        ("{ lambda: 0.5 }", "{ lambda: 1, hardware-batch: 0 }", "22:41: hardware-batch must lie in 1..=1048576, got 0"),
+        ("widths: { epochs: 2 }", "widths: { epochs: 0 }", "25:21: epochs must lie in 1..=1000000, got 0"),
+        ("warm-up-epochs: 1", "warm-up-epochs: 3", "24:43: warm-up-epochs must lie in 0..=2, got 3"),
+        ("  widths: { epochs: 2 }", "  batch: 1\n  widths: { epochs: 2 }", "25:10: batch must lie in 2..=65536, got 1"),
+        (
+            "  widths: { epochs: 2 }",
+            "  widths: { epochs: 2 }\n  temperature: { decay: 2 }",
+            "26:25: decay must lie in 0.001..=1, got 2",
+        ),
+        (
+            "  widths: { epochs: 2 }",
+            "  widths: { epochs: 2 }\n  weights: { momentum: 1 }",
+            "26:24: momentum must lie in 0..=0.9999, got 1",
+        ),
+        (
+            "  widths: { epochs: 2 }\n",
+            "  widths: { epochs: 2 }\ntraining: { warm-up: 1 }\n",
+            "26:22: warm-up must lie in 0..=0.9, got 1",
+        ),
+        (
+            "conv: { kernel: 3, width: 20",
+            "conv: { kernel: 4, width: 20",
+            "7:7: kernel must be odd and at most 99, got 4",
+        ),
+    ];
+    for (from, to, wanted) in cases {
+        assert_eq!(message_of(from, to), format!("job.yaml:{wanted}"));
+    }
+}
+
+#[test]
+fn a_timing_that_does_not_cover_the_accelerator_is_named_where_it_stands() {
+    let timing = |line: &str| message_of("accelerator: small-32x32\n", line);
+    let error = timing("accelerator: small-32x32\ntiming: none\n");
+    assert!(error.starts_with("job.yaml:5:9: "), "{error}");
+}
+
+#[test]
+fn what_is_searched_needs_its_stage() {
+    let error = message_of("  widths: { epochs: 2 }\n", "  batch: 8\n");
+    assert_eq!(error, "job.yaml:25:10: search: the space has ranges of widths, so it needs `widths: { epochs }`");
+    let error = message_of("  operators: { epochs: 3, warm-up-epochs: 1 }\n", "");
+    assert_eq!(error, "job.yaml:1:10: search: the space has candidate operators, so it needs `operators: { epochs }`");
+}
