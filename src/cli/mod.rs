@@ -5,6 +5,10 @@ mod check;
 mod estimate;
 mod numbers;
 mod pareto;
+#[cfg(feature = "torch")]
+mod process;
+#[cfg(feature = "torch")]
+mod progress;
 pub mod search;
 mod table;
 
@@ -36,7 +40,7 @@ Examples:
   systole pareto results/*-s0
   systole check search-spaces/*.yaml
 
-Results go to stdout, progress to stderr. Exit code 0: done; 1: the answer is partial; 2: an error.";
+Results go to stdout, progress to stderr. Exit code 0: done; 1: the answer is partial; 2: an error; 130: stopped.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -52,6 +56,9 @@ enum Verb {
     Accel(accel::Args),
 }
 
+/// Exit code of a run that was told to stop, and left a folder that can be used.
+const INTERRUPTED: u8 = 130;
+
 /// How a verb ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -61,6 +68,8 @@ pub enum End {
     Partial,
     /// What was asked about is wrong; the errors are written already.
     Failed,
+    /// It was told to stop, and what it has is written.
+    Interrupted,
 }
 
 /// What may be written to stderr besides errors.
@@ -97,6 +106,7 @@ pub fn main() -> ExitCode {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Partial) => ExitCode::from(PARTIAL),
         Ok(End::Failed) => ExitCode::from(FAILED),
+        Ok(End::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             error_line(&format!("error: {}", message(&error)));

@@ -118,9 +118,61 @@ pub fn run(_: Args, _: Notes) -> anyhow::Result<End> {
 /// Where the job cannot be read or run.
 #[cfg(feature = "torch")]
 pub fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
-    // PLACE OF THE SEARCH: load the job with `args.overrides()`, call `crate::jobs::search::run`, print what it returns.
-    let _ = (args.overrides(), notes);
-    anyhow::bail!("search is not wired up yet")
+    with_torch::run(&args, notes)
+}
+
+#[cfg(feature = "torch")]
+mod with_torch {
+    use std::fmt::Write as _;
+
+    use super::Args;
+    use crate::cli::progress::Bars;
+    use crate::cli::{End, Notes, output};
+    use crate::jobs::Job;
+    use crate::jobs::search::{self, SearchOptions, SearchRun};
+    use crate::record::{Existing, default_path};
+
+    pub(super) fn run(args: &Args, notes: Notes) -> anyhow::Result<End> {
+        crate::cli::process::sleep_while_waiting();
+        let job = Job::load(&args.job, &args.overrides())?;
+        let options = options(args, &job);
+        let mut bars = Bars::new(notes)?;
+        let run = search::run(&job, &options, &mut bars)?;
+        bars.finish();
+        output(&told(&run))?;
+        Ok(if run.summary.is_finished() { End::Done } else { End::Interrupted })
+    }
+
+    fn options(args: &Args, job: &Job) -> SearchOptions {
+        let existing = match (args.resume, args.force) {
+            (true, _) => Existing::Resume,
+            (false, true) => Existing::Force,
+            (false, false) => Existing::Refuse,
+        };
+        SearchOptions {
+            data: args.data.clone(),
+            out: args.out.clone().unwrap_or_else(|| default_path(&job.name, job.settings.seed)),
+            existing,
+            device: args.device.into(),
+            threads: args.threads.map(|threads| threads as usize),
+        }
+    }
+
+    /// What was found, and where it lies.
+    fn told(run: &SearchRun) -> String {
+        let summary = &run.summary;
+        let percent = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{:.2} %", 100.0 * v));
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| writeln!(text, "{name:<16} {value}").expect("a string takes it");
+        line("test accuracy", percent(summary.accuracy.test));
+        line("latency", format!("{:.6} ms on {} at batch 1", summary.latency_ms, summary.accelerator));
+        line("utilization", percent(summary.end_to_end_utilization));
+        line("MACs, params", format!("{}, {}", summary.macs.0, summary.params));
+        line("seconds", format!("{:.0} searching, {:.0} training", summary.search_seconds, summary.train_seconds));
+        line("stopped by", summary.stop_reason.clone());
+        line("run folder", run.folder.display().to_string());
+        text
+    }
 }
 
 #[cfg(test)]

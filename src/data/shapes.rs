@@ -26,19 +26,19 @@ pub const TRAINING: usize = 8_000;
 pub const TEST: usize = 2_000;
 
 /// Smallest and largest radius of a figure, in pixels.
-const RADIUS: Range<f32> = 7.0..12.0;
+const RADIUS: Range<f32> = 6.0..11.0;
 /// Largest distance of a figure's centre from the image's on each axis, in pixels.
-const SHIFT: f32 = 4.0;
-/// Tangent of the largest turn of a figure: 31 degrees.
-const TILT: f32 = 0.6;
+const SHIFT: f32 = 5.0;
+/// Tangent of the largest turn of a figure: 39 degrees.
+const TILT: f32 = 0.8;
 /// Smallest and largest distance of a brightness from the ground's, in grey levels.
-const CONTRAST: Range<f32> = 45.0..90.0;
+const CONTRAST: Range<f32> = 30.0..75.0;
 /// Largest step of the ground's shading from corner to corner, in grey levels.
 const SHADING: f32 = 30.0;
 /// Largest noise on one pixel, in grey levels; its distribution is a triangle.
-const NOISE: f32 = 24.0;
+const NOISE: f32 = 40.0;
 /// Most blobs beside the figure.
-const BLOBS: u32 = 3;
+const BLOBS: u32 = 4;
 /// Largest further distance of each channel, in grey levels.
 const TINT: f32 = 28.0;
 /// Smallest and largest radius of a blob, in pixels.

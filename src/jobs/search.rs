@@ -129,7 +129,7 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     let dataset = Dataset::new(&pixels, device)?;
     drop(pixels);
     let folder = open_folder(job, options)?;
-    write_json(&folder.environment(), &environment(device))?;
+    write_json(&folder.environment(), &environment(job, device))?;
     let splits = Splits::new(&dataset, split_sizes(job), job.file.data.seed)?;
     let loader = Loader::new(&dataset, augment(job.file.data.augment), Layout::ChannelsLast)?;
     let target = Target { accelerator: &job.accelerator, timing: job.timing, batch: job.hardware_batch };
@@ -188,19 +188,21 @@ fn augment(file: AugmentFile) -> Augment {
     Augment { padding: file.crop.into(), flip, cutout: file.cutout.into() }
 }
 
-fn precision(job: &Job) -> Precision {
+fn precision(job: &Job, device: Device) -> Precision {
     match job.file.precision {
+        PrecisionFile::Auto => Precision::native(device),
         PrecisionFile::F32 => Precision::Float32,
         PrecisionFile::Bf16 => Precision::Bfloat16,
     }
 }
 
-fn environment(device: Device) -> Environment {
+fn environment(job: &Job, device: Device) -> Environment {
     Environment {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: option_env!("SYSTOLE_COMMIT").map(str::to_owned),
         device: torch::device_name(device),
         threads: torch::threads(),
+        precision: Some(precision(job, device).to_string()),
         libtorch: Some("2.11.0".to_owned()),
         os: Some(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
     }
@@ -265,7 +267,7 @@ impl Run<'_> {
             seed: self.job.settings.seed,
             batch: usize::try_from(self.job.settings.batch).unwrap_or(usize::MAX),
             weights: self.job.settings.weights,
-            precision: precision(self.job),
+            precision: precision(self.job, self.device),
             layout: Layout::ChannelsLast,
             augment: augment(self.job.file.data.augment),
         }
@@ -338,7 +340,7 @@ impl Run<'_> {
             weight_decay: training.weight_decay,
             label_smoothing: training.label_smoothing,
             clip: training.clip,
-            precision: precision(self.job),
+            precision: precision(self.job, self.device),
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct JobFile {
     /// How the network found is trained.
     #[serde(default)]
     pub training: TrainingFile,
-    /// Number format of convolutions and products: `f32` or `bf16`.
+    /// Number format of convolutions and products.
     #[serde(default)]
     pub precision: PrecisionFile,
     /// Seed of every draw, where the command does not give one.
@@ -181,8 +181,10 @@ impl Default for TrainingFile {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PrecisionFile {
-    /// 32-bit floating point.
+    /// `bf16` where the device multiplies it natively, otherwise `f32`.
     #[default]
+    Auto,
+    /// 32-bit floating point.
     F32,
     /// bfloat16 products, f32 sums and parameters.
     Bf16,

@@ -15,6 +15,9 @@ pub struct Environment {
     pub threads: usize,
     /// Version of libtorch; nothing where none was used.
     pub libtorch: Option<String>,
+    /// Number format of convolutions: `f32` or `bf16`; nothing where nothing was trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
     /// Operating system and processor architecture, as `linux x86_64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,

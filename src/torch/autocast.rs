@@ -27,6 +27,28 @@ pub enum Precision {
 #[error("precision `{0}`: must be f32 or bf16")]
 pub struct UnknownPrecision(String);
 
+impl Precision {
+    /// bfloat16 where `device` multiplies it natively: CUDA, and processors with AVX-512 BF16 or AMX.
+    #[must_use]
+    pub fn native(device: Device) -> Self {
+        match device {
+            Device::Cuda(_) => Self::Bfloat16,
+            Device::Cpu if has_bfloat16() => Self::Bfloat16,
+            Device::Cpu | Device::Mps | Device::Vulkan => Self::Float32,
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_bfloat16() -> bool {
+    std::arch::is_x86_feature_detected!("avx512bf16")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_bfloat16() -> bool {
+    false
+}
+
 impl FromStr for Precision {
     type Err = UnknownPrecision;
 
