@@ -2,8 +2,24 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    commit();
     #[cfg(feature = "torch")]
     libtorch::link();
+}
+
+/// Hands the commit that is built to the crate, where there is one.
+fn commit() {
+    const LOG: &str = ".git/logs/HEAD";
+    if !std::path::Path::new(LOG).exists() {
+        return;
+    }
+    println!("cargo::rerun-if-changed={LOG}");
+    let output = std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
+    if let Ok(output) = output
+        && output.status.success()
+    {
+        println!("cargo::rustc-env=SYSTOLE_COMMIT={}", String::from_utf8_lossy(&output.stdout).trim());
+    }
 }
 
 #[cfg(feature = "torch")]

@@ -6,7 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 folder=results/demo-s0
 number=1
-while [ -e "$folder/summary.json" ]; do
+finished() { [ -e "$1/summary.json" ] && ! grep -q '"stop_reason": "interrupted"' "$1/summary.json"; }
+while finished "$folder"; do
     number=$((number + 1))
     folder=results/demo-s0-$number
 done

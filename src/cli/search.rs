@@ -133,7 +133,7 @@ mod with_torch {
     use crate::record::{Existing, default_path};
 
     pub(super) fn run(args: &Args, notes: Notes) -> anyhow::Result<End> {
-        crate::cli::process::sleep_while_waiting();
+        crate::cli::process::spin_shortly();
         let job = Job::load(&args.job, &args.overrides())?;
         let options = options(args, &job);
         let mut bars = Bars::new(notes)?;
