@@ -97,8 +97,8 @@ fn the_shipped_spaces_hold_what_their_pages_say() {
     power("cifar10-uboost", 9, 15, 9.0 * 8f64.log10() + 15.0 * 28f64.log10());
     // The same edges; 8 widths on 5 joins of 2 cells.
     power("cifar10-small", 9, 10, 9.0 * 8f64.log10() + 10.0 * 8f64.log10());
-    // 6 operators on 5 shared edges; 8 widths on 3 joins of 2 cells.
-    power("demo", 5, 6, 5.0 * 6f64.log10() + 6.0 * 8f64.log10());
+    // 5 operators on 5 shared edges; 17 widths on 3 joins of 2 cells.
+    power("demo", 5, 6, 5.0 * 5f64.log10() + 6.0 * 17f64.log10());
 }
 
 const SMALL: &str = "version: 1

@@ -386,7 +386,7 @@ fn what_is_wrong_in_a_chain_is_named_with_its_line() {
         (
             "width: 24",
             "width: -1",
-            "7:33: invalid value: integer `-1`, expected a number of channels, or { min, max, step }, got `width: -1`",
+            "7:33: invalid value: integer `-1`, expected a number of channels, or { min, max, step }",
         ),
         (
             "    candidates:\n      - conv: { kernel: 3 }\n      - identity\n",

@@ -1,0 +1,171 @@
+//! `systole search` as a user runs it: small jobs on the embedded data set, as child processes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The demonstration in a few seconds.
+const SMALL: [&str; 8] = [
+    "data.training=256",
+    "data.selection=128",
+    "search.batch=32",
+    "search.operators.epochs=2",
+    "search.operators.warm-up-epochs=1",
+    "search.operators.paths=sampled",
+    "search.widths.epochs=2",
+    "training.epochs=2",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn command(job: &str, out: &Path, further: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_systole"));
+    command.current_dir(root()).args(["search", job, "--threads", "1", "--out"]).arg(out);
+    for set in SMALL {
+        command.args(["--set", set]);
+    }
+    command.args(further).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn search(out: &Path, further: &[&str]) -> Output {
+    command("search-spaces/demo.yaml", out, further).output().expect("the command starts")
+}
+
+fn failed(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stderr);
+    text.lines().find_map(|line| line.strip_prefix("error: ")).expect("one clear error").to_owned()
+}
+
+fn json(path: PathBuf) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    (folder, out)
+}
+
+/// Starts a search and sends `signal` once the history has `lines` lines; the exit code.
+fn stopped(out: &Path, signal: &str, lines: usize) -> Option<i32> {
+    let mut child = command("search-spaces/demo.yaml", out, &[]).spawn().expect("the command starts");
+    let began = Instant::now();
+    let history = out.join("history.jsonl");
+    while fs::read_to_string(&history).map_or(0, |text| text.lines().count()) < lines {
+        assert!(began.elapsed() < Duration::from_secs(120) && child.try_wait().unwrap().is_none(), "no line {lines}");
+        sleep(Duration::from_millis(5));
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn a_search_leaves_a_whole_folder_and_equal_runs_equal_bytes() {
+    let (_kept, out) = folder();
+    let output = search(&out, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("test accuracy") && told.contains(&out.display().to_string()), "{told}");
+    for file in ["spec.yaml", "environment.json", "architecture.yaml", "plots/history.png", "plots/widths.svg"] {
+        assert!(out.join(file).exists(), "{file}");
+    }
+    let (summary, estimate) = (json(out.join("summary.json")), json(out.join("estimate.json")));
+    assert_eq!(summary["stop_reason"], "epoch-limit");
+    assert_eq!(summary["cycles"], estimate[0]["total"]["cycles"]);
+    assert_eq!(summary["params"], estimate[0]["total"]["params"]);
+    let again = Command::new(env!("CARGO_BIN_EXE_systole"))
+        .arg("estimate")
+        .arg(out.join("network.yaml"))
+        .args(["--accel", "small-32x32", "--json"])
+        .output()
+        .unwrap();
+    let again: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(again, estimate);
+    // The resolved job runs again as it is, to the same bytes.
+    let (_other, second) = folder();
+    let spec = out.join("spec.yaml");
+    let repeated = command(spec.to_str().unwrap(), &second, &[]).output().unwrap();
+    assert!(repeated.status.success(), "{}", String::from_utf8_lossy(&repeated.stderr));
+    for file in ["network.yaml", "weights.safetensors", "architecture.yaml"] {
+        assert!(fs::read(out.join(file)).unwrap() == fs::read(second.join(file)).unwrap(), "{file} differs");
+    }
+    // Another seed is another run.
+    let (_third, third) = folder();
+    assert!(search(&third, &["--seed", "1"]).status.success());
+    assert!(fs::read(out.join("weights.safetensors")).unwrap() != fs::read(third.join("weights.safetensors")).unwrap());
+}
+
+#[test]
+fn a_stopped_run_is_usable_and_goes_on_to_the_same_bytes() {
+    let (_whole, whole) = folder();
+    assert!(search(&whole, &[]).status.success());
+    // In the operator stage, in the width stage, in the training.
+    for (signal, lines) in [("-INT", 1), ("-TERM", 3), ("-TERM", 5), ("-KILL", 2)] {
+        let (_kept, out) = folder();
+        let code = stopped(&out, signal, lines);
+        if signal != "-KILL" {
+            assert_eq!(code, Some(130), "{signal} after {lines}");
+            assert_eq!(json(out.join("summary.json"))["stop_reason"], "interrupted");
+            assert!(out.join("network.yaml").exists());
+        }
+        let resumed = search(&out, &["--resume"]);
+        assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+        for file in ["network.yaml", "weights.safetensors"] {
+            assert!(
+                fs::read(out.join(file)).unwrap() == fs::read(whole.join(file)).unwrap(),
+                "{signal} {lines} {file}"
+            );
+        }
+        assert_eq!(json(out.join("summary.json"))["stop_reason"], "epoch-limit");
+    }
+    // A finished run has nothing left to do, and a folder is never overwritten unasked.
+    let before = fs::read(whole.join("summary.json")).unwrap();
+    assert!(search(&whole, &["--resume"]).status.success());
+    assert_eq!(fs::read(whole.join("summary.json")).unwrap(), before);
+    let message = failed(&search(&whole, &[]));
+    assert_eq!(message, format!("`{}` exists; use --resume to go on or --force to start anew", whole.display()));
+    let message = failed(&search(&whole, &["--resume", "--set", "objective.lambda=0.7"]));
+    assert!(message.contains("the folder was made by another job than this one"), "{message}");
+}
+
+#[test]
+fn a_loss_that_is_no_number_keeps_the_history() {
+    let (_kept, out) = folder();
+    let wild = ["training.learning-rate=100", "training.clip=1e9", "training.momentum=0.9999", "training.epochs=30"];
+    let output = search(&out, &wild.map(|set| ["--set", set]).concat());
+    let message = failed(&output);
+    assert!(message.starts_with("the loss is not finite in epoch"), "{message}");
+    // The four epochs of the search at least, and every epoch of the training that ended with a number.
+    assert!(fs::read_to_string(out.join("history.jsonl")).unwrap().lines().count() >= 4);
+    assert!(out.join("network.yaml").exists());
+}
+
+#[test]
+fn what_the_environment_lacks_is_named_with_its_cure() {
+    let (kept, out) = folder();
+    let message = failed(&search(&out, &["--device", "cuda"]));
+    assert!(message.contains("libtorch_cuda.so"), "{message}");
+    let cifar = |further: &[&str]| {
+        let mut args = vec!["search", "search-spaces/cifar10-small.yaml", "--out", out.to_str().unwrap()];
+        args.extend(further);
+        Command::new(env!("CARGO_BIN_EXE_systole")).current_dir(root()).args(args).output().unwrap()
+    };
+    assert!(failed(&cifar(&[])).contains("data set cifar10 needs its files: give --data DIR"));
+    let absent = kept.path().join("nowhere");
+    assert!(failed(&cifar(&["--data", absent.to_str().unwrap()])).contains(absent.to_str().unwrap()));
+    let file = kept.path().join("file");
+    fs::write(&file, "").unwrap();
+    let below = file.join("run");
+    let message = failed(&search(&below, &[]));
+    assert!(message.contains(below.to_str().unwrap()), "{message}");
+}
