@@ -176,7 +176,6 @@ impl Module {
     }
 
     /// The output without a hook.
-    #[must_use]
     pub fn run(&self, input: &Tensor, phase: Phase) -> Tensor {
         self.forward(input, phase, |_, value| value)
     }
@@ -237,7 +236,6 @@ impl Module {
 }
 
 /// The first `channels` channels of `x` (`[batch, c, height, width]`), zeros where it has fewer.
-#[must_use]
 pub fn fit_channels(x: &Tensor, channels: i64) -> Tensor {
     let given = x.size()[1];
     if given >= channels {
@@ -267,7 +265,6 @@ fn pooled(pool: &Pool, x: &Tensor) -> Tensor {
 }
 
 /// Accuracy in the batch as a number of hits: i64 scalar on the device.
-#[must_use]
 pub fn hits(logits: &Tensor, labels: &Tensor) -> Tensor {
     logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64)
 }
