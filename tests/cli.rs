@@ -453,9 +453,9 @@ mod check {
         golden("check.txt", &systole(&[&["check"], &files[..]].concat()).done());
     }
 
-    /// The demonstration job with each `(what, by what)` replaced once.
+    /// A job with each `(what, by what)` replaced once.
     fn demo(changes: &[(&str, &str)]) -> String {
-        let mut text = fs::read_to_string(Path::new(ROOT).join("search-spaces/demo.yaml")).unwrap();
+        let mut text = fs::read_to_string(Path::new(ROOT).join("tests/data/job.yaml")).unwrap();
         for (old, new) in changes {
             assert_eq!(text.matches(old).count(), 1, "`{old}` stands once in the job");
             text = text.replace(old, new);
@@ -479,7 +479,7 @@ mod check {
 
     #[test]
     fn bad_jobs_have_one_clear_message_with_its_place() {
-        let cases: [(&[(&str, &str)], &str); 21] = [
+        let cases: [(&[(&str, &str)], &str); 22] = [
             (&[("objective: { lambda: 0.1, beta: 0.1 }\n", "")], "32:1: missing field `objective`"),
             (
                 &[("lambda: 0.1", "lamda: 0.1")],
@@ -503,9 +503,13 @@ mod check {
                 "20:11: unknown variant `identty`, expected one of conv, separable, inverted-bottleneck, max-pool, \
                  average-pool, identity, zero",
             ),
+            (&[("from: [a]", "from: []")], "13:29: node `t1`: it needs a source"),
             (
-                &[("from: [a]", "from: []"), ("from: [t1, a]", "from: [t1]"), ("from: [t2, t1]", "from: [t2]")],
-                "15:19: the cell's output `t3` cannot be reached from its inputs",
+                &[(
+                    "        - conv: { kernel: 3 }\n        - separable: { kernel: [3, 5] }\n        - conv: { kernel: 3, dilation: 2 }\n        - identity\n",
+                    "",
+                )],
+                "17:9: the cell's output cannot be reached: `zero` is the only candidate",
             ),
             (
                 &[("from: [t1, a]", "from: [t3, a]")],

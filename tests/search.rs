@@ -140,14 +140,27 @@ fn a_stopped_run_is_usable_and_goes_on_to_the_same_bytes() {
 
 #[test]
 fn a_loss_that_is_no_number_keeps_the_history() {
-    let (_kept, out) = folder();
-    let wild = ["training.learning-rate=100", "training.clip=1e9", "training.momentum=0.9999", "training.epochs=30"];
-    let output = search(&out, &wild.map(|set| ["--set", set]).concat());
-    let message = failed(&output);
+    // A rate of 100 on a decay of 1 multiplies every weight by 99 in each step.
+    let wild =
+        |part: &str| ["learning-rate=100", "weight-decay=1", "clip=1e9"].map(|setting| format!("{part}.{setting}"));
+    let run = |settings: &[String]| {
+        let (kept, out) = folder();
+        let further: Vec<&str> = settings.iter().flat_map(|set| ["--set", set.as_str()]).collect();
+        let message = failed(&search(&out, &further));
+        (kept, out, message)
+    };
+    let mut training = wild("training").to_vec();
+    training.push("training.epochs=30".to_owned());
+    let (_kept, out, message) = run(&training);
     assert!(message.starts_with("the loss is not finite in epoch"), "{message}");
-    // The four epochs of the search at least, and every epoch of the training that ended with a number.
+    assert!(message.ends_with("of the training; try a lower `training.learning-rate`"), "{message}");
+    // The four epochs of the search at least.
     assert!(fs::read_to_string(out.join("history.jsonl")).unwrap().lines().count() >= 4);
     assert!(out.join("network.yaml").exists());
+    let (_kept, out, message) = run(&wild("search.weights"));
+    assert!(message.starts_with("the loss is not finite in stage `"), "{message}");
+    assert!(message.ends_with("try a lower `search.weights.learning-rate`"), "{message}");
+    assert!(out.join("spec.yaml").exists());
 }
 
 #[test]
