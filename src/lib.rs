@@ -1,4 +1,27 @@
-//! scaffold
+//! Hardware-aware neural architecture search for systolic-array accelerators: this page is the map of the code.
+//!
+//! | room | what |
+//! |---|---|
+//! | [`units`], [`load`] | quantities with units; YAML to any type, errors with file, line and column |
+//! | [`network`] | the shared language: a directed acyclic graph of operators, shapes inferred on wiring, tensors' names, YAML form |
+//! | [`accel`] | the accelerator: matrix products, tiles, four timings; knows no layers |
+//! | [`import`] | foreign formats, a file each |
+//! | [`estimate`] | network x accelerator: cycles, utilizations, bytes of every layer and the whole |
+//! | [`space`] | search spaces of cells and chains, candidates, widths, architecture strings, derivation to a network |
+//! | [`cost`] | hardware cost over distributions of choices: value and gradient |
+//! | [`record`] | run folders, history, summary, atomic files |
+//! | [`front`], [`pareto`], [`plot`] | dominance and hypervolume; points of runs; SVG and PNG |
+//! | [`search`] | the search itself, on the host, without tensors; asks a [`search::TaskLoss`] |
+//! | `torch`, `nn`, `data` | the libtorch border, operators as modules, data sets on the device (feature `torch`) |
+//! | `supernet`, `train` | the task loss over images; training of a fixed network (feature `torch`) |
+//! | [`jobs`], `cli` | one function for each verb; the command (feature `cli`) |
+//!
+//! ```text
+//! estimate: network.yaml | .csv -> Network + accel-models/x.yaml -> Accelerator -> Estimate -> table | JSON | CSV | plot
+//! search:   job.yaml -> Space; loop { weight step (supernet) ; architecture step (task gradient + cost gradient) }
+//!           -> derive -> Network -> estimate -> train -> run folder
+//! pareto:   run folders -> points -> front, hypervolume -> CSV, SVG, PNG
+//! ```
 
 #![doc = include_str!("layers.txt")]
 
