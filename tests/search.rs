@@ -110,7 +110,7 @@ fn a_stopped_run_is_usable_and_goes_on_to_the_same_bytes() {
     let (_whole, whole) = folder();
     assert!(search(&whole, &[]).status.success());
     // In the operator stage, in the width stage, in the training.
-    for (signal, lines) in [("-INT", 1), ("-TERM", 3), ("-TERM", 5), ("-KILL", 2)] {
+    for (signal, lines) in [("-INT", 1), ("-TERM", 3), ("-KILL", 4), ("-TERM", 5), ("-KILL", 2)] {
         let (_kept, out) = folder();
         let code = stopped(&out, signal, lines);
         if signal != "-KILL" {
@@ -127,6 +127,8 @@ fn a_stopped_run_is_usable_and_goes_on_to_the_same_bytes() {
             );
         }
         assert_eq!(json(out.join("summary.json"))["stop_reason"], "epoch-limit");
+        // Two epochs of each stage, two of training, the end: nothing twice, nothing lost.
+        assert_eq!(fs::read_to_string(out.join("history.jsonl")).unwrap().lines().count(), 7, "{signal} {lines}");
     }
     // A finished run has nothing left to do, and a folder is never overwritten unasked.
     let before = fs::read(whole.join("summary.json")).unwrap();

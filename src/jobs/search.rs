@@ -151,8 +151,10 @@ fn finished_before(job: &Job, options: &SearchOptions) -> Result<Option<Summary>
 
 fn same_job(job: &Job, folder: &RunFolder) -> Result<(), SearchJobError> {
     match std::fs::read_to_string(folder.spec()) {
-        Ok(spec) if spec != job.to_yaml() => Err(SearchJobError::OtherJob { path: folder.path().to_owned() }),
-        Ok(_) | Err(_) => Ok(()),
+        Ok(spec) if spec == job.to_yaml() => Ok(()),
+        // A folder that was stopped before its job was written has nothing of it yet.
+        Err(_) if !folder.checkpoint().exists() => Ok(()),
+        Ok(_) | Err(_) => Err(SearchJobError::OtherJob { path: folder.path().to_owned() }),
     }
 }
 
@@ -211,8 +213,10 @@ fn environment(job: &Job, device: Device) -> Environment {
 impl Run<'_> {
     fn all(&self, progress: &mut dyn Progress) -> Result<Summary, SearchJobError> {
         let mut checkpoint = Checkpoint::read(self.folder)?;
-        let mut history = HistoryWriter::resume(&self.folder.history(), checkpoint.position())?;
-        let found = self.search(&mut checkpoint, &mut history, progress)?;
+        let search = Search::new(&self.job.space, self.cost, self.job.settings.clone());
+        let next = checkpoint.position(search.stages());
+        let mut history = HistoryWriter::resume(&self.folder.history(), next)?;
+        let found = self.search(search, &mut checkpoint, &mut history, progress)?;
         let (architecture, finished) = found;
         let network = self.job.space.derive(&architecture)?.named(&self.job.name);
         let finish = Finish { run: self, architecture: &architecture, network: &network };
@@ -227,11 +231,11 @@ impl Run<'_> {
     /// The likeliest architecture, and whether the search came to its end.
     fn search(
         &self,
+        mut search: Search<'_>,
         checkpoint: &mut Checkpoint,
         history: &mut HistoryWriter,
         progress: &mut dyn Progress,
     ) -> Result<(Architecture, bool), SearchJobError> {
-        let mut search = Search::new(&self.job.space, self.cost, self.job.settings.clone());
         if let Some(state) = checkpoint.search.clone() {
             search = search.resumed(state);
         }
@@ -251,7 +255,10 @@ impl Run<'_> {
             let outcome = search.epoch(&mut supernet, &mut Watch::new(progress))?;
             checkpoint.search_seconds += progress.seconds() - began;
             match outcome {
-                Outcome::Interrupted => return Ok((search.likeliest(), false)),
+                Outcome::Interrupted => {
+                    checkpoint.keep_seconds(self.folder)?;
+                    return Ok((search.likeliest(), false));
+                }
                 Outcome::Epoch(record) => {
                     progress.say(&watch::search_line(&record));
                     history.append(&HistoryRecord::Epoch(*record))?;
@@ -304,7 +311,10 @@ impl Run<'_> {
             let outcome = trainer.epoch(&mut Watch::new(progress))?;
             checkpoint.train_seconds += progress.seconds() - began;
             match outcome {
-                train::Outcome::Interrupted => return Trained::interrupted(&trainer),
+                train::Outcome::Interrupted => {
+                    checkpoint.keep_seconds(self.folder)?;
+                    return Trained::interrupted(&trainer);
+                }
                 train::Outcome::Epoch(mut record) => {
                     if self.job.training.images == TrainingImages::Training {
                         record.validation_accuracy = Some(trainer.evaluate(&self.splits.selection)?.accuracy);

@@ -142,6 +142,12 @@ impl<'a> Search<'a> {
         self.stages.iter().map(|stage| stage.epochs).sum()
     }
 
+    /// Number of stages.
+    #[must_use]
+    pub fn stages(&self) -> usize {
+        self.stages.len()
+    }
+
     /// Epochs of all stages that are done.
     #[must_use]
     pub fn epochs_done(&self) -> u32 {

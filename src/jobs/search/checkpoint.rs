@@ -32,11 +32,12 @@ impl Checkpoint {
         if path.exists() { read_json(&path) } else { Ok(Self::default()) }
     }
 
-    /// The epoch that comes next.
-    pub(super) fn position(&self) -> Position {
+    /// The epoch that comes next in a run whose search has `stages` stages.
+    pub(super) fn position(&self, stages: usize) -> Position {
         match (&self.search, self.trained) {
             (_, Some(done)) => Position { stage: Stage::Train, epoch: done + 1 },
             (None, None) => first_position(),
+            (Some(state), None) if state.stage >= stages => Position { stage: Stage::Train, epoch: 1 },
             (Some(state), None) => {
                 let stage = if state.operators.is_none() { Stage::Operators } else { Stage::Widths };
                 Position { stage, epoch: state.epoch + 1 }
@@ -53,6 +54,11 @@ impl Checkpoint {
     /// The trainer's tensors and the epochs behind them.
     pub(super) fn trainer(&self, folder: &RunFolder) -> Option<(PathBuf, u32)> {
         Some((folder.checkpoint().join(self.tensors.as_ref()?), self.trained?))
+    }
+
+    /// Writes the seconds down, with the tensors that lie there: nothing else has changed since the last epoch.
+    pub(super) fn keep_seconds(&self, folder: &RunFolder) -> Result<(), RecordError> {
+        write_json(&folder.checkpoint().join("state.json"), self)
     }
 
     pub(super) fn after_search_epoch(
