@@ -45,7 +45,7 @@ check_own_libtorch() {
 
 check_system() {
     [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] ||
-        die "only Linux on x86-64 has the full command; here, build \`cargo install --path . --no-default-features --features cli\` (estimate, pareto, calibrate, check)"
+        die "only Linux on x86-64 has the full command; here, build \`cargo install --path . --no-default-features --features cli\` (estimate, pareto, check, accel)"
     scripts/need.sh python3 pip
 }
 
