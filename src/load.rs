@@ -61,6 +61,12 @@ impl Place {
     }
 }
 
+/// `value` as if it had been read, where no text stands behind it: a default, or what is about to be written.
+#[must_use]
+pub fn unplaced<T>(value: T) -> Spanned<T> {
+    Spanned::new(value, Location::UNKNOWN, Location::UNKNOWN)
+}
+
 /// Reads the YAML file at `path` as a `T`.
 ///
 /// # Errors

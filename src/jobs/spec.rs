@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::accel::{AccelError, Accelerator, Timing};
-use crate::load::{self, LoadError, Location, Place, Spanned};
+use crate::load::{self, LoadError, Place, Spanned, unplaced};
 use crate::network::Shape;
 use crate::search::{ObjectiveFile, SearchFile, Settings};
 use crate::space::Space;
@@ -164,15 +164,15 @@ impl Default for TrainingFile {
     /// smoothing 0.1, clip 5.
     fn default() -> Self {
         Self {
-            epochs: plain(12),
-            batch: plain(64),
+            epochs: unplaced(12),
+            batch: unplaced(64),
             images: TrainingImages::All,
-            learning_rate: plain(0.1),
-            warm_up: plain(0.1),
-            momentum: plain(0.9),
-            weight_decay: plain(5e-4),
-            label_smoothing: plain(0.1),
-            clip: plain(5.0),
+            learning_rate: unplaced(0.1),
+            warm_up: unplaced(0.1),
+            momentum: unplaced(0.9),
+            weight_decay: unplaced(5e-4),
+            label_smoothing: unplaced(0.1),
+            clip: unplaced(5.0),
         }
     }
 }
@@ -188,10 +188,6 @@ pub enum PrecisionFile {
     F32,
     /// bfloat16 products, f32 sums and parameters.
     Bf16,
-}
-
-fn plain<T>(value: T) -> Spanned<T> {
-    Spanned::new(value, Location::UNKNOWN, Location::UNKNOWN)
 }
 
 /// The final training as it is meant.
@@ -295,10 +291,10 @@ impl Job {
             file = load::parse(&load::to_yaml(&file), &origin)?;
         }
         if let Some(name) = &overrides.accelerator {
-            file.accelerator = plain(name.clone());
+            file.accelerator = unplaced(name.clone());
         }
         if let Some(timing) = overrides.timing {
-            file.timing = Some(plain(timing.name().to_owned()));
+            file.timing = Some(unplaced(timing.name().to_owned()));
         }
         if let Some(seed) = overrides.seed {
             file.seed = seed;

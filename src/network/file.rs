@@ -11,7 +11,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Activation, Bias, Conv2d, Linear, Network, NodeId, Op, Pool, PoolKind, Shape};
-use crate::load::{self, LoadError, Place, Spanned};
+use crate::load::{self, LoadError, Place, Spanned, unplaced};
 
 /// A network as it is written.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -458,15 +458,6 @@ impl Wiring<'_> {
     fn reject<T>(&self, value: &Spanned<T>, reason: impl fmt::Display) -> LoadError {
         Place::of(value).reject(self.origin, reason)
     }
-}
-
-fn unplaced<T>(value: T) -> Spanned<T> {
-    let nowhere = serde_yaml_location();
-    Spanned::new(value, nowhere, nowhere)
-}
-
-fn serde_yaml_location() -> load::Location {
-    load::Location::UNKNOWN
 }
 
 impl From<&Network> for NetworkFile {

@@ -7,7 +7,7 @@ use super::adam::AdamConfig;
 use super::sample::Temperature;
 use super::task::Paths;
 use crate::cost::CostKind;
-use crate::load::{LoadError, Place, Spanned};
+use crate::load::{LoadError, Place, Spanned, unplaced};
 
 /// A setting that a rule rejects.
 pub type SettingsError = LoadError;
@@ -185,7 +185,7 @@ pub struct TemperatureFile {
 impl Default for TemperatureFile {
     /// U-Boost NAS: 1, 0.95, 0.001.
     fn default() -> Self {
-        Self { start: plain(1.0), decay: plain(0.95), floor: plain(0.001) }
+        Self { start: unplaced(1.0), decay: unplaced(0.95), floor: unplaced(0.001) }
     }
 }
 
@@ -213,11 +213,11 @@ impl Default for WeightsFile {
     /// U-Boost NAS: SGD 0.05, momentum 0.9, weight decay 3e-4, clip 0.5 — but cosine, which suits short stages.
     fn default() -> Self {
         Self {
-            learning_rate: plain(0.05),
+            learning_rate: unplaced(0.05),
             schedule: Schedule::Cosine,
-            momentum: plain(0.9),
-            weight_decay: plain(3e-4),
-            clip: plain(0.5),
+            momentum: unplaced(0.9),
+            weight_decay: unplaced(3e-4),
+            clip: unplaced(0.5),
         }
     }
 }
@@ -387,34 +387,30 @@ impl Ranges<'_> {
     }
 }
 
-fn plain<T>(value: T) -> Spanned<T> {
-    Spanned::new(value, crate::load::Location::UNKNOWN, crate::load::Location::UNKNOWN)
-}
-
 fn nought() -> Spanned<f64> {
-    plain(0.0)
+    unplaced(0.0)
 }
 
 fn tenth() -> Spanned<f64> {
-    plain(0.1)
+    unplaced(0.1)
 }
 
 fn small() -> Spanned<f64> {
-    plain(0.01)
+    unplaced(0.01)
 }
 
 fn zero() -> Spanned<u64> {
-    plain(0)
+    unplaced(0)
 }
 
 fn one() -> Spanned<u64> {
-    plain(1)
+    unplaced(1)
 }
 
 fn four() -> Spanned<u64> {
-    plain(4)
+    unplaced(4)
 }
 
 fn batch() -> Spanned<u64> {
-    plain(64)
+    unplaced(64)
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Classifier, JoinId, Space, WidthId};
-use crate::load::{self, LoadError, Place, Spanned};
+use crate::load::{self, LoadError, Place, Spanned, unplaced};
 use crate::network::{Bias, Linear, Network, NetworkError, NodeId, Op};
 
 /// One architecture: an option for every choice of its space, fixed ones included.
@@ -247,8 +247,4 @@ fn pick<T: PartialEq + std::fmt::Display>(
         }),
     };
     choices.iter().map(one).collect()
-}
-
-fn unplaced<T>(value: T) -> Spanned<T> {
-    Spanned::new(value, load::Location::UNKNOWN, load::Location::UNKNOWN)
 }
