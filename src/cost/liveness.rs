@@ -1,5 +1,8 @@
 //! Which edges a derived network keeps: an edge is paid where its source has an input and its target reaches the
 //! output, and both depend only on which other edges are `zero`.
+//!
+//! Expectations are conditional on an output that can be reached: choices that cut it off make no network, and to
+//! count them as networks of no cost would reward them.
 
 use super::probabilities::Probabilities;
 use crate::space::{Edge, Space};
@@ -7,7 +10,7 @@ use crate::space::{Edge, Space};
 /// Choices that may cut edges up to which every pattern of cuts is summed.
 const MOST_PATTERNS: usize = 12;
 
-/// How `P(live)` is found.
+/// How `P(live | reached)` is found: the probability that an edge is live, given that the output can be reached.
 #[derive(Debug, Clone)]
 pub(super) struct Liveness {
     /// Place of `zero` in each operator choice.
@@ -22,19 +25,47 @@ enum Form {
     /// For each pattern of cuts, the edges that are live, grouped by operator choice. Exact, also where cells share
     /// their choices.
     Patterns { cuttable: Vec<usize>, groups: Vec<usize>, live: Vec<Vec<Vec<usize>>> },
-    /// `P(source) * P(reaching)`, each by the recursion `1 - prod(1 - x)` as if ways were independent: approximate.
+    /// `P(source) * P(reaching) / P(reached)`, each by the recursion `1 - prod(1 - x)` as if ways were independent:
+    /// approximate.
     Product { joins: usize, ends: Vec<(usize, usize)> },
 }
 
-/// `E = sum over edges of P(live | there) * cost`, with its gradient.
+/// `E = sum over edges of P(live | there) * cost / P(reached)`, with its gradient.
+///
+/// All are 0 where the output is cut off for certain.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Live {
     /// The expectation.
     pub(super) value: f64,
-    /// For each edge `dE / d cost`: the probability that it is live, given that it is there.
+    /// For each edge `dE / d cost`: the probability that it is live, given that it is there, over `P(reached)`.
     pub(super) weights: Vec<f64>,
-    /// For each operator choice that may cut, `dE / d P(zero)` through the liveness of other edges.
+    /// For each operator choice that may cut, `dE / d P(zero)` through the liveness of other edges and `P(reached)`.
     pub(super) by_zero: Vec<(usize, f64)>,
+}
+
+/// `P(reached)` and its derivative by the same variables as `by_zero`.
+struct Reached {
+    probability: f64,
+    by_zero: Vec<f64>,
+}
+
+impl Live {
+    /// The quotient `self / reached` with its gradient, from the sum over networks whose output can be reached.
+    fn given(mut self, reached: &Reached) -> Self {
+        if reached.probability <= 0.0 {
+            self.value = 0.0;
+            self.weights.fill(0.0);
+            self.by_zero.iter_mut().for_each(|(_, slot)| *slot = 0.0);
+            return self;
+        }
+        let scale = 1.0 / reached.probability;
+        self.value *= scale;
+        self.weights.iter_mut().for_each(|weight| *weight *= scale);
+        for ((_, slot), by_reached) in self.by_zero.iter_mut().zip(&reached.by_zero) {
+            *slot = (*slot - self.value * by_reached) * scale;
+        }
+        self
+    }
 }
 
 impl Liveness {
@@ -93,12 +124,17 @@ impl Liveness {
         for (sum, part) in by_there.iter_mut().zip(reaching.backward(&mirrored, there, by_reach)) {
             *sum += part;
         }
-        for (&operator, gradient) in self.operators.iter().zip(by_there) {
+        let mut by_last = vec![0.0; joins];
+        by_last[joins - 1] = 1.0;
+        let reached_by_there = sourced.backward(ends, there, by_last);
+        let mut reached = Reached { probability: sourced.probability[joins - 1], by_zero: Vec::new() };
+        for (edge, &operator) in self.operators.iter().enumerate() {
             if self.zeros[operator].is_some() {
-                live.by_zero.push((operator, -gradient));
+                live.by_zero.push((operator, -by_there[edge]));
+                reached.by_zero.push(-reached_by_there[edge]);
             }
         }
-        live
+        live.given(&reached)
     }
 }
 
@@ -128,14 +164,17 @@ struct Patterns<'a> {
     cuts: &'a [f64],
 }
 
-/// `E = sum_s sum_g C_g(s) prod_(d not g) phi_d(s)`: patterns `s`, groups of edges `g` of one choice, `C_g(s)` the cost
-/// of those live, `phi_d` the probability that choice `d` is cut or not as `s` says.
+/// `E = sum_s sum_g C_g(s) prod_(d not g) phi_d(s) / sum_(s reached) prod_d phi_d(s)`: patterns `s`, groups of edges `g`
+/// of one choice, `C_g(s)` the cost of those live, `phi_d` the probability that choice `d` is cut or not as `s` says.
+/// A pattern lets the output be reached where any edge is live.
 fn sum_patterns(patterns: &Patterns<'_>, costs: &[f64]) -> Live {
+    let mut reached = Reached { probability: 0.0, by_zero: vec![0.0; patterns.cuttable.len()] };
     let mut value = 0.0;
     let mut weights = vec![0.0; costs.len()];
     let mut by_zero = vec![0.0; patterns.cuttable.len()];
     for (pattern, groups) in patterns.live.iter().enumerate() {
         let is_cut = |bit: usize| pattern >> bit & 1 == 1;
+        let sign = |bit: usize| if is_cut(bit) { 1.0 } else { -1.0 };
         let phi = |(bit, cut): (usize, &f64)| if is_cut(bit) { *cut } else { 1.0 - cut };
         let phis: Vec<f64> = patterns.cuts.iter().enumerate().map(phi).collect();
         // Every product below leaves out two of them at most.
@@ -146,6 +185,12 @@ fn sum_patterns(patterns: &Patterns<'_>, costs: &[f64]) -> Live {
             let kept = phis.iter().enumerate().filter(|(bit, _)| !skip.contains(&Some(*bit)));
             kept.map(|(_, phi)| phi).product()
         };
+        if costs.is_empty() || groups.iter().any(|edges| !edges.is_empty()) {
+            reached.probability += without([None, None]);
+            for (bit, slot) in reached.by_zero.iter_mut().enumerate() {
+                *slot += sign(bit) * without([None, Some(bit)]);
+            }
+        }
         for (group, edges) in groups.iter().enumerate().filter(|(_, edges)| !edges.is_empty()) {
             let own = patterns.cuttable.iter().position(|&operator| operator == patterns.groups[group]);
             let cost: f64 = edges.iter().map(|&edge| costs[edge]).sum();
@@ -158,12 +203,11 @@ fn sum_patterns(patterns: &Patterns<'_>, costs: &[f64]) -> Live {
                 continue;
             }
             for (bit, slot) in by_zero.iter_mut().enumerate().filter(|(bit, _)| Some(*bit) != own) {
-                let sign = if is_cut(bit) { 1.0 } else { -1.0 };
-                *slot += sign * cost * without([own, Some(bit)]);
+                *slot += sign(bit) * cost * without([own, Some(bit)]);
             }
         }
     }
-    Live { value, weights, by_zero: patterns.cuttable.iter().copied().zip(by_zero).collect() }
+    Live { value, weights, by_zero: patterns.cuttable.iter().copied().zip(by_zero).collect() }.given(&reached)
 }
 
 /// `x[v] = 1 - prod over edges (u, v) of (1 - x[u] * there)`, `x[0] = 1`.
@@ -176,8 +220,9 @@ impl Recursion {
         let mut probability = vec![0.0; joins];
         probability[0] = 1.0;
         for join in 1..joins {
-            let none: f64 = incoming(ends, join).map(|edge| 1.0 - probability[ends[edge].0] * there[edge]).product();
-            probability[join] = 1.0 - none;
+            let ways = incoming(ends, join).map(|edge| probability[ends[edge].0] * there[edge]);
+            // 1 - prod(1 - way), without the cancellation where all are small.
+            probability[join] = ways.fold(0.0, |any, way| any + way * (1.0 - any));
         }
         Self { probability }
     }

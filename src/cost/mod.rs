@@ -1,11 +1,12 @@
 //! Hardware cost over distributions of choices: value and gradient.
 //!
 //! The choices of a search are discrete, so neither a smooth ceiling nor an expected width is needed: with the exact
-//! cost of every option in a table, the expectation of the cost under independent distributions is a polynomial of the
-//! probabilities. For an edge with operators `o` at probabilities `r_o`, source widths at `p_i`, target widths at `q_j`
+//! cost of every option in a table, the expectation of the cost under independent distributions is a quotient of two
+//! polynomials of the probabilities: it is taken over the choices whose output can be reached, since the others make no
+//! network. For an edge with operators `o` at probabilities `r_o`, source widths at `p_i`, target widths at `q_j`
 //!
 //! ```text
-//! E[cost] = P(edge is live | its operator is not zero) * sum_o r_o sum_ij p_i T_o[i][j] q_j
+//! E[cost] = P(edge is live | its operator is not zero) / P(output is reached) * sum_o r_o sum_ij p_i T_o[i][j] q_j
 //! ```
 //!
 //! and its gradient is linear algebra. At a one-hot choice it is the estimator's own number.

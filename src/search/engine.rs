@@ -384,29 +384,45 @@ fn start(space: &Space, width: Option<u64>) -> Vec<usize> {
     space.widths.iter().enumerate().map(option).collect()
 }
 
-/// The likeliest option everywhere; where that cuts the output off, `zero` gives way where that costs the least
-/// likelihood, until the output can be reached.
+/// The likeliest option everywhere; where that cuts the output off, the way to it whose `zero`s give way at the least
+/// loss of likelihood, `sum ln(p_zero / p_runner-up)`, is opened.
+///
+/// A choice that several edges of the way share is counted for each of them.
 fn reachable(space: &Space, probabilities: &Probabilities) -> Architecture {
     let mut architecture = probabilities.argmax();
-    loop {
-        let is_zero = |operator: usize| space.operators[operator].zero() == Some(architecture.operators[operator]);
-        let live = space.live(|edge| is_zero(edge.operator.0));
-        if live.iter().zip(&space.edges).any(|(&live, edge)| live && edge.to == space.last()) {
-            return architecture;
+    // For each join the loss of the best way from the image, and its last edge.
+    let mut ways = vec![(f64::INFINITY, None); space.joins.len()];
+    ways[0] = (0.0, None);
+    for to in 1..ways.len() {
+        for (place, edge) in space.edges.iter().enumerate().filter(|(_, edge)| edge.to.0 == to) {
+            let operator = edge.operator.0;
+            let (_, loss) = kept(space, probabilities, operator, architecture.operators[operator]);
+            let loss = ways[edge.from.0].0 + loss;
+            if loss < ways[to].0 {
+                ways[to] = (loss, Some(place));
+            }
         }
-        let runner_up = |operator: usize| {
-            let zero = space.operators[operator].zero();
-            let p = &probabilities.operators[operator];
-            let others = (0..p.len()).filter(|&place| Some(place) != zero);
-            others
-                .reduce(|best, place| if p[place] > p[best] { place } else { best })
-                .map(|best| (operator, best, p[best]))
-        };
-        let cut = (0..space.operators.len()).filter(|&operator| is_zero(operator)).filter_map(runner_up);
-        let gives_way = cut.reduce(|best, next| if next.2 > best.2 { next } else { best });
-        let (operator, candidate, _) = gives_way.expect("a space whose edges are all there reaches its output");
-        architecture.operators[operator] = candidate;
     }
+    let mut join = space.last().0;
+    while let Some(place) = ways[join].1 {
+        let operator = space.edges[place].operator.0;
+        architecture.operators[operator] = kept(space, probabilities, operator, architecture.operators[operator]).0;
+        join = space.edges[place].from.0;
+    }
+    architecture
+}
+
+/// What an operator choice takes where its edge is to be there: `chosen`, or for `zero` the runner-up, and the loss of
+/// likelihood `ln(p_zero / p_runner-up)`; infinite where `zero` is all there is.
+fn kept(space: &Space, probabilities: &Probabilities, operator: usize, chosen: usize) -> (usize, f64) {
+    if space.operators[operator].zero() != Some(chosen) {
+        return (chosen, 0.0);
+    }
+    let p = &probabilities.operators[operator];
+    let others = (0..p.len()).filter(|&place| place != chosen);
+    let best = others.reduce(|best, place| if p[place] > p[best] { place } else { best });
+    // No probability of a softmax is so small that it should close a way for good.
+    best.map_or((chosen, f64::INFINITY), |best| (best, (p[chosen] / p[best].max(f64::MIN_POSITIVE)).ln()))
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {

@@ -543,8 +543,9 @@ fn an_output_that_is_cut_off_is_mended_where_it_is_likeliest() {
     assert_eq!(likeliest([[0.0, 0.0, 9.0], [8.0, 0.0, 9.0], [0.0, 0.0, 9.0]]).operators, [2, 0, 2]);
     // Edge 1-2 is there without a source, so 0-1 gives way, by its likelier identity.
     assert_eq!(likeliest([[1.0, 2.0, 3.0], [0.0, 0.0, 9.0], [5.0, 0.0, 0.0]]).operators, [1, 2, 0]);
-    // Of equals the first; that alone reaches nothing, so the next one does.
-    assert_eq!(likeliest([[0.0, 0.0, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 3.0]]).operators, [0, 0, 2]);
+    // The way over 1 loses 4 + 4, the edge 0-2 alone 7; with 3 + 3 against 7 the way over 1.
+    assert_eq!(likeliest([[0.0, 0.0, 4.0], [0.0, 0.0, 7.0], [0.0, 0.0, 4.0]]).operators, [2, 0, 2]);
+    assert_eq!(likeliest([[0.0, 0.0, 3.0], [0.0, 0.0, 7.0], [0.0, 0.0, 3.0]]).operators, [0, 2, 0]);
 }
 
 #[test]
