@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -58,15 +58,20 @@ fn folder() -> (TempDir, PathBuf) {
 /// Starts a search and sends `signal` once the history has `lines` lines; the exit code.
 fn stopped(out: &Path, signal: &str, lines: usize) -> Option<i32> {
     let mut child = command("search-spaces/demo.yaml", out, &[]).spawn().expect("the command starts");
+    after_lines(&mut child, out, lines);
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    child.wait().unwrap().code()
+}
+
+/// Waits until the history of a run under way has `lines` lines.
+fn after_lines(child: &mut Child, out: &Path, lines: usize) {
     let began = Instant::now();
     let history = out.join("history.jsonl");
     while fs::read_to_string(&history).map_or(0, |text| text.lines().count()) < lines {
         assert!(began.elapsed() < Duration::from_secs(120) && child.try_wait().unwrap().is_none(), "no line {lines}");
         sleep(Duration::from_millis(5));
     }
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
-    child.wait().unwrap().code()
 }
 
 #[test]
@@ -103,6 +108,41 @@ fn a_search_leaves_a_whole_folder_and_equal_runs_equal_bytes() {
     let (_third, third) = folder();
     assert!(search(&third, &["--seed", "1"]).status.success());
     assert!(fs::read(out.join("weights.safetensors")).unwrap() != fs::read(third.join("weights.safetensors")).unwrap());
+}
+
+#[test]
+fn an_accelerator_of_ones_own_is_kept_with_the_run() {
+    let (kept, out) = folder();
+    let accelerator = kept.path().join("mine.yaml");
+    let text =
+        "# of the tests\nname: mine\narray: { rows: 16, cols: 16 }\ndataflow: weight-stationary\nclock-mhz: 500\n";
+    fs::write(&accelerator, text).unwrap();
+    let given = ["--accel", accelerator.to_str().unwrap(), "--set", "training.epochs=0"];
+    let code = {
+        let mut child = command("search-spaces/demo.yaml", &out, &given).spawn().unwrap();
+        after_lines(&mut child, &out, 1);
+        child.kill().unwrap();
+        child.wait().unwrap().code()
+    };
+    assert_eq!(code, None, "killed");
+    assert_eq!(fs::read_to_string(out.join("accelerator.yaml")).unwrap(), text);
+    let spec = fs::read_to_string(out.join("spec.yaml")).unwrap();
+    assert!(spec.contains("\naccelerator: accelerator.yaml\n"), "{spec}");
+    let precision = &json(out.join("environment.json"))["precision"];
+    assert!(spec.contains(&format!("\nprecision: {}\n", precision.as_str().unwrap())), "{spec}");
+    // Another accelerator under the same name is not taken for the one that the run began with.
+    fs::write(&accelerator, text.replace("cols: 16", "cols: 8")).unwrap();
+    let message = failed(&search(&out, &[&given[..], &["--resume"]].concat()));
+    assert!(message.contains("the accelerator's file has changed since the run began"), "{message}");
+    // The folder alone is enough, wherever it is and whatever the present folder.
+    fs::remove_file(&accelerator).unwrap();
+    let moved = kept.path().join("moved");
+    fs::rename(&out, &moved).unwrap();
+    let mut go_on = Command::new(env!("CARGO_BIN_EXE_systole"));
+    go_on.current_dir(kept.path()).args(["search", "moved/spec.yaml", "--out", "moved", "--resume", "--threads", "1"]);
+    let output = go_on.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(json(moved.join("summary.json"))["accelerator"], "mine");
 }
 
 #[test]

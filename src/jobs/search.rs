@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use tch::Device;
 
 use super::progress::Progress;
-use super::spec::{AugmentFile, DataSet, Job, PrecisionFile, SHAPES_TEST, SHAPES_TRAINING, TrainingImages};
+use super::spec::{
+    AugmentFile, DataSet, Job, JobError, Overrides, PrecisionFile, SHAPES_TEST, SHAPES_TRAINING, TrainingImages,
+};
 use crate::cost::{CostError, CostModel};
 use crate::data::{Augment, DataError, Dataset, Flip, Layout, Loader, Pixels, SplitSizes, Splits, cifar, shapes};
 use crate::estimate::{EstimateError, Target};
@@ -58,6 +60,9 @@ pub enum SearchJobError {
     /// The run folder.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The job that the folder keeps.
+    #[error(transparent)]
+    Job(#[from] JobError),
     /// The images.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -93,6 +98,15 @@ pub enum SearchJobError {
         "data set cifar10 needs its files: give --data DIR, the folder with `cifar-10-batches-bin` or the archive `cifar-10-binary.tar.gz`"
     )]
     NoData,
+    /// A folder whose accelerator is another than the one of this name now.
+    #[error(
+        "{}: the accelerator's file has changed since the run began; to go on with the one it began with, give `{}` as the job \
+         without --accel, or use another --out", path.display(), path.join("spec.yaml").display()
+    )]
+    OtherAccelerator {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder of another job.
     #[error("{}: the folder was made by another job than this one; compare its spec.yaml, or use another --out", path.display())]
     OtherJob {
@@ -120,6 +134,7 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     if let Some(threads) = options.threads {
         torch::set_threads(threads);
     }
+    let job = &job.clone().settled(native(device));
     let finished = finished_before(job, options)?;
     if let Some(summary) = finished {
         progress.say("the run is finished; nothing to do");
@@ -149,18 +164,30 @@ fn finished_before(job: &Job, options: &SearchOptions) -> Result<Option<Summary>
     Ok(folder.read_summary()?.filter(Summary::is_finished))
 }
 
+/// That `job`, which is settled, is the one that the folder was made by.
 fn same_job(job: &Job, folder: &RunFolder) -> Result<(), SearchJobError> {
-    match std::fs::read_to_string(folder.spec()) {
-        Ok(spec) if spec == job.to_yaml() => Ok(()),
-        // A folder that was stopped before its job was written has nothing of it yet.
-        Err(_) if !folder.checkpoint().exists() => Ok(()),
-        Ok(_) | Err(_) => Err(SearchJobError::OtherJob { path: folder.path().to_owned() }),
+    // A folder that was stopped before its job was written has nothing of it yet.
+    if !folder.spec().exists() && !folder.checkpoint().exists() {
+        return Ok(());
     }
+    let path = || folder.path().to_owned();
+    let kept = Job::load(&folder.spec(), &Overrides::default())?;
+    let accelerator = kept.accelerator.clone();
+    if kept.settled(job.file.precision).to_yaml() != job.to_yaml() {
+        return Err(SearchJobError::OtherJob { path: path() });
+    }
+    if accelerator != job.accelerator {
+        return Err(SearchJobError::OtherAccelerator { path: path() });
+    }
+    Ok(())
 }
 
 fn open_folder(job: &Job, options: &SearchOptions) -> Result<RunFolder, SearchJobError> {
     let folder = RunFolder::create(&options.out, options.existing)?;
     same_job(job, &folder)?;
+    if let Some(text) = &job.accelerator_text {
+        write(&folder.accelerator(), text.as_bytes())?;
+    }
     write(&folder.spec(), job.to_yaml().as_bytes())?;
     Ok(folder)
 }
@@ -188,6 +215,14 @@ fn split_sizes(job: &Job) -> SplitSizes {
 fn augment(file: AugmentFile) -> Augment {
     let flip = if file.flip { Flip::Half } else { Flip::Never };
     Augment { padding: file.crop.into(), flip, cutout: file.cutout.into() }
+}
+
+/// The format of a job that leaves it to the device.
+fn native(device: Device) -> PrecisionFile {
+    match Precision::native(device) {
+        Precision::Float32 => PrecisionFile::F32,
+        Precision::Bfloat16 => PrecisionFile::Bf16,
+    }
 }
 
 fn precision(job: &Job, device: Device) -> Precision {

@@ -1,6 +1,6 @@
 //! A job: data, space, accelerator, objective, search, training, in one YAML file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::accel::{AccelError, Accelerator, Timing};
 use crate::load::{self, LoadError, Place, Spanned, unplaced};
 use crate::network::Shape;
+use crate::record::ACCELERATOR;
 use crate::search::{ObjectiveFile, SearchFile, Settings};
 use crate::space::Space;
 use crate::space::file::{Setting, SpaceFile};
@@ -24,7 +25,7 @@ pub struct JobFile {
     pub name: Spanned<String>,
     /// Images.
     pub data: DataFile,
-    /// Name of a shipped accelerator, or the path of a file.
+    /// Name of a shipped accelerator, or the path of a file; a relative path starts at the job's folder.
     #[schemars(with = "String")]
     pub accelerator: Spanned<String>,
     /// Timing of the objective and of what is reported, where not the accelerator's own.
@@ -224,6 +225,8 @@ pub struct Job {
     pub space: Space,
     /// What it is to run on.
     pub accelerator: Accelerator,
+    /// The text of the accelerator's file; nothing where it is a shipped one.
+    pub accelerator_text: Option<String>,
     /// The timing of objective and report.
     pub timing: Timing,
     /// Images at once in the objective.
@@ -240,7 +243,7 @@ pub enum JobError {
     /// The file is not what it should be.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The accelerator that `--accel` names.
+    /// The accelerator.
     #[error(transparent)]
     Accelerator(#[from] AccelError),
     /// A `--set` that is no `KEY=VALUE`, or names no key of the job.
@@ -276,20 +279,21 @@ impl Job {
         Self::parse(&text, &path.display().to_string(), overrides)
     }
 
-    /// Reads a job from YAML text; `origin` names it in errors.
+    /// Reads a job from YAML text; `origin` is its path, which names it in errors and is where relative paths start.
+    ///
+    /// Paths of `overrides` start at the present folder.
     ///
     /// # Errors
     /// As [`Job::load`].
     pub fn parse(text: &str, origin: &str, overrides: &Overrides) -> Result<Self, JobError> {
-        let mut file: JobFile = load::parse(text, origin)?;
-        let mut origin = origin.to_owned();
-        if !overrides.set.is_empty() {
-            origin.push_str(" with --set");
-            let text = super::set::apply(&file, &overrides.set)?;
-            file = load::parse(&text, &origin)?;
-            // Once more, so that the lines of what is rejected later are those of the text that `to_yaml` writes.
-            file = load::parse(&load::to_yaml(&file), &origin)?;
-        }
+        let file: JobFile = load::parse(text, origin)?;
+        let attempt = |count: usize| Self::changed(&file, origin, overrides, &overrides.set[..count]);
+        attempt(overrides.set.len()).map_err(|error| super::set::blame(error, &overrides.set, attempt))
+    }
+
+    /// The job of `file` with the changes `set`, then those of the other `overrides`.
+    fn changed(file: &JobFile, origin: &str, overrides: &Overrides, set: &[String]) -> Result<Self, JobError> {
+        let mut file = super::set::changed(file, origin, set)?;
         if let Some(name) = &overrides.accelerator {
             file.accelerator = unplaced(name.clone());
         }
@@ -299,7 +303,7 @@ impl Job {
         if let Some(seed) = overrides.seed {
             file.seed = seed;
         }
-        Self::meant(file, &origin)
+        Self::meant(file, origin)
     }
 
     fn meant(file: JobFile, origin: &str) -> Result<Self, JobError> {
@@ -314,7 +318,7 @@ impl Job {
             return Err(reject(Place::of(&file.name), reason));
         }
         file.data.check(origin)?;
-        let accelerator = accelerator(&file.accelerator, origin)?;
+        let (accelerator, accelerator_text) = accelerator(&file.accelerator, origin)?;
         let timing = match &file.timing {
             None => accelerator.timing,
             Some(timing) => timing
@@ -337,7 +341,20 @@ impl Job {
         let settings = file.search.settings(&file.objective, file.seed, origin)?;
         stages_fit(&space, &settings, &file, origin)?;
         let training = file.training.settings(origin)?;
-        Ok(Self { name, space, accelerator, timing, hardware_batch, settings, training, file })
+        Ok(Self { name, space, accelerator, accelerator_text, timing, hardware_batch, settings, training, file })
+    }
+
+    /// The job as its run folder keeps it: the accelerator is shipped or the copy beside it, the precision that of the
+    /// device.
+    #[must_use]
+    pub fn settled(mut self, native: PrecisionFile) -> Self {
+        if self.accelerator_text.is_some() {
+            self.file.accelerator = unplaced(ACCELERATOR.to_owned());
+        }
+        if self.file.precision == PrecisionFile::Auto {
+            self.file.precision = native;
+        }
+        self
     }
 
     /// The job as a file that runs again as it is.
@@ -364,14 +381,30 @@ fn stages_fit(space: &Space, settings: &Settings, file: &JobFile, origin: &str) 
     Ok(())
 }
 
-fn accelerator(name: &Spanned<String>, origin: &str) -> Result<Accelerator, JobError> {
-    Accelerator::named_or_path(&name.value).map_err(|error| {
-        let place = Place::of(name);
-        match error {
-            AccelError::Unknown { .. } if place.line > 0 => JobError::Load(place.reject(origin, error)),
-            AccelError::Unknown { .. } | AccelError::Load { .. } => JobError::Accelerator(error),
-        }
-    })
+/// The accelerator of a job, and its text where it is a file.
+fn accelerator(name: &Spanned<String>, origin: &str) -> Result<(Accelerator, Option<String>), JobError> {
+    let place = Place::of(name);
+    // What the command line gives stands in no text, and starts at the present folder.
+    let path = match Path::new(origin).parent() {
+        Some(folder) if place.line > 0 => folder.join(&name.value),
+        Some(_) | None => PathBuf::from(&name.value),
+    };
+    let shipped = Accelerator::shipped().iter().any(|shipped| shipped.name == name.value);
+    if !shipped && (path.exists() || looks_like_a_path(&name.value)) {
+        let text = load::text(&path).map_err(AccelError::Load)?;
+        let accelerator = Accelerator::parse(&text, &path.display().to_string()).map_err(AccelError::Load)?;
+        return Ok((accelerator, Some(text)));
+    }
+    let accelerator = Accelerator::named_or_path(&name.value).map_err(|error| match error {
+        AccelError::Unknown { .. } if place.line > 0 => JobError::Load(place.reject(origin, error)),
+        AccelError::Unknown { .. } | AccelError::Load { .. } => JobError::Accelerator(error),
+    })?;
+    Ok((accelerator, None))
+}
+
+fn looks_like_a_path(name: &str) -> bool {
+    let path = Path::new(name);
+    path.extension().is_some() || path.components().count() > 1
 }
 
 impl DataFile {

@@ -10,8 +10,12 @@ use super::{RecordError, Summary, read_json};
 /// Files that only a run leaves behind.
 pub(super) const MARKS: [&str; 3] = ["spec.yaml", "history.jsonl", "summary.json"];
 
+/// The copy of an accelerator's file in a run folder.
+pub const ACCELERATOR: &str = "accelerator.yaml";
+
 /// What else a run writes; with [`MARKS`] all that `--force` takes away.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
+    ACCELERATOR,
     "environment.json",
     "checkpoint",
     "architecture.yaml",
@@ -83,6 +87,12 @@ impl RunFolder {
     #[must_use]
     pub fn spec(&self) -> PathBuf {
         self.path.join("spec.yaml")
+    }
+
+    /// `accelerator.yaml`: the accelerator's file, where it is no shipped one.
+    #[must_use]
+    pub fn accelerator(&self) -> PathBuf {
+        self.path.join(ACCELERATOR)
     }
 
     /// `environment.json`: an [`Environment`](super::Environment).

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use atomic::{read_json, write, write_json};
 pub use environment::Environment;
-pub use folder::{Existing, RunFolder, default_path, next_free};
+pub use folder::{ACCELERATOR, Existing, RunFolder, default_path, next_free};
 pub use history::{
     Ended, HistoryRecord, HistoryWriter, Position, SearchEpoch, SearchStage, Stage, TrainEpoch, WidthChoice,
     read_history,
