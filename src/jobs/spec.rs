@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::accel::{AccelError, Accelerator, Timing};
-use crate::load::{self, LoadError, Place, Spanned, unplaced};
+use crate::load::{self, LoadError, Place, Ranges, Spanned, unplaced};
 use crate::network::Shape;
 use crate::record::ACCELERATOR;
 use crate::search::{ObjectiveFile, SearchFile, Settings};
@@ -307,6 +307,7 @@ impl Job {
     }
 
     fn meant(file: JobFile, origin: &str) -> Result<Self, JobError> {
+        let ranges = Ranges { origin };
         let reject = |place: Place, reason: String| JobError::Load(place.reject(origin, reason));
         if file.version.value != 1 {
             return Err(reject(Place::of(&file.version), format!("version must be 1, got {}", file.version.value)));
@@ -333,11 +334,7 @@ impl Job {
         let input = Shape::new(&[3, 32, 32]).expect("a fixed shape");
         let setting = Setting { name: &name, origin, input, classes: 10 };
         let space = file.space.clone().into_space(&setting)?;
-        let hardware_batch = file.objective.hardware_batch.value;
-        if hardware_batch == 0 || hardware_batch > 1 << 20 {
-            let reason = format!("hardware-batch must lie in 1..={}, got {hardware_batch}", 1 << 20);
-            return Err(reject(Place::of(&file.objective.hardware_batch), reason));
-        }
+        let hardware_batch = ranges.whole("hardware-batch", &file.objective.hardware_batch, 1, 1 << 20)?.into();
         let settings = file.search.settings(&file.objective, file.seed, origin)?;
         stages_fit(&space, &settings, &file, origin)?;
         let training = file.training.settings(origin)?;
@@ -428,30 +425,17 @@ impl DataFile {
 
 impl TrainingFile {
     fn settings(&self, origin: &str) -> Result<TrainingSettings, LoadError> {
-        let whole = |name: &str, value: &Spanned<u64>, least: u32, most: u32| match u32::try_from(value.value) {
-            Ok(number) if (least..=most).contains(&number) => Ok(number),
-            _ => {
-                let reason = format!("{name} must lie in {least}..={most}, got {}", value.value);
-                Err(Place::of(value).reject(origin, reason))
-            }
-        };
-        let number = |name: &str, value: &Spanned<f64>, least: f64, most: f64| {
-            if (least..=most).contains(&value.value) {
-                return Ok(value.value);
-            }
-            let reason = format!("{name} must lie in {least}..={most}, got {}", value.value);
-            Err(Place::of(value).reject(origin, reason))
-        };
+        let ranges = Ranges { origin };
         Ok(TrainingSettings {
-            epochs: whole("epochs", &self.epochs, 0, 1_000_000)?,
-            batch: whole("batch", &self.batch, 2, 65_536)? as usize,
+            epochs: ranges.whole("epochs", &self.epochs, 0, 1_000_000)?,
+            batch: ranges.whole("batch", &self.batch, 2, 65_536)? as usize,
             images: self.images,
-            learning_rate: number("learning-rate", &self.learning_rate, 1e-9, 100.0)?,
-            warm_up: number("warm-up", &self.warm_up, 0.0, 0.9)?,
-            momentum: number("momentum", &self.momentum, 0.0, 0.9999)?,
-            weight_decay: number("weight-decay", &self.weight_decay, 0.0, 1.0)?,
-            label_smoothing: number("label-smoothing", &self.label_smoothing, 0.0, 0.9)?,
-            clip: number("clip", &self.clip, 1e-6, 1e9)?,
+            learning_rate: ranges.number("learning-rate", &self.learning_rate, 1e-9, 100.0)?,
+            warm_up: ranges.number("warm-up", &self.warm_up, 0.0, 0.9)?,
+            momentum: ranges.number("momentum", &self.momentum, 0.0, 0.9999)?,
+            weight_decay: ranges.number("weight-decay", &self.weight_decay, 0.0, 1.0)?,
+            label_smoothing: ranges.number("label-smoothing", &self.label_smoothing, 0.0, 0.9)?,
+            clip: ranges.number("clip", &self.clip, 1e-6, 1e9)?,
         })
     }
 }
