@@ -338,6 +338,7 @@ impl Job {
         let settings = file.search.settings(&file.objective, file.seed, origin)?;
         stages_fit(&space, &settings, &file, origin)?;
         let training = file.training.settings(origin)?;
+        file.batches_fit(origin)?;
         Ok(Self { name, space, accelerator, accelerator_text, timing, hardware_batch, settings, training, file })
     }
 
@@ -358,6 +359,32 @@ impl Job {
     #[must_use]
     pub fn to_yaml(&self) -> String {
         load::to_yaml(&self.file)
+    }
+}
+
+impl JobFile {
+    /// A step takes a whole batch, so no batch may hold more images than there are.
+    fn batches_fit(&self, origin: &str) -> Result<(), LoadError> {
+        let (training, selection) = (self.data.training.value, self.data.selection.value);
+        let (learned, from) = match self.training.images {
+            TrainingImages::Training => (training, "of data.training"),
+            TrainingImages::All => (training + selection, "of data.training and data.selection"),
+            TrainingImages::Everything => (self.data.set.pool(), "of the data set"),
+        };
+        let batches = [
+            ("search.batch", &self.search.batch, training, "of data.training"),
+            ("search.batch", &self.search.batch, selection, "of data.selection"),
+            ("training.batch", &self.training.batch, learned, from),
+        ];
+        match batches.into_iter().find(|(_, batch, images, _)| batch.value > *images) {
+            None => Ok(()),
+            Some((name, batch, images, from)) => {
+                let reason = format!("{name} must be at most the {images} images {from}, got {}", batch.value);
+                let place = Place::of(batch);
+                let place = if place.line == 0 { Place::of(&self.data.training) } else { place };
+                Err(place.reject(origin, reason))
+            }
+        }
     }
 }
 

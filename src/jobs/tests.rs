@@ -103,7 +103,7 @@ fn the_shipped_spaces_hold_what_their_pages_say() {
 
 const SMALL: &str = "version: 1
 name: small
-data: { set: shapes, training: 60, selection: 20 }
+data: { set: shapes, training: 600, selection: 200 }
 accelerator: small-32x32
 space:
   stem:
@@ -330,11 +330,27 @@ fn what_is_wrong_in_a_job_is_named_with_its_line() {
         ("version: 1", "version: 2", "1:10: version must be 1, got 2"),
         ("name: small", "name: a/b", "2:7: name: letters, digits, `-`, `_` and `.` make a folder's name, got `a/b`"),
         ("name: small", "name: .a", "2:7: name: letters, digits, `-`, `_` and `.` make a folder's name, got `.a`"),
-        ("selection: 20", "selection: 0", "3:47: selection must be at least 1, got 0"),
+        ("selection: 200", "selection: 0", "3:48: selection must be at least 1, got 0"),
         (
-            "selection: 20",
+            "selection: 200",
             "selection: 8000",
-            "3:47: training and selection are drawn from 8000 images, got 60 + 8000 = 8060",
+            "3:48: training and selection are drawn from 8000 images, got 600 + 8000 = 8600",
+        ),
+        ("training: 600", "training: 60", "3:32: search.batch must be at most the 60 images of data.training, got 64"),
+        (
+            "  widths: { epochs: 2 }",
+            "  widths: { epochs: 2 }\n  batch: 201",
+            "26:10: search.batch must be at most the 200 images of data.selection, got 201",
+        ),
+        (
+            "  widths: { epochs: 2 }\n",
+            "  widths: { epochs: 2 }\ntraining: { batch: 601, images: training }\n",
+            "26:20: training.batch must be at most the 600 images of data.training, got 601",
+        ),
+        (
+            "  widths: { epochs: 2 }\n",
+            "  widths: { epochs: 2 }\ntraining: { batch: 801 }\n",
+            "26:20: training.batch must be at most the 800 images of data.training and data.selection, got 801",
         ),
         (
             "accelerator: small-32x32",
