@@ -108,12 +108,13 @@ impl Finish<'_> {
             .map(|layer| Bar { name: layer.name.clone(), cycles: layer.cycles, utilization: layer.mapping_utilization })
             .collect();
         let caption = format!("{} on {} ({})", job.name, estimate.accelerator, estimate.timing);
+        let unused = job.space.unused_widths(self.architecture);
         let pictures = [
-            ("history", plot::history_svg(&records)),
-            ("widths", plot::widths_svg(&records, job.accelerator.array.cols)),
-            ("cycles", plot::estimate_bars_svg(&bars, &caption)),
+            ("history", Some(plot::history_svg(&records))),
+            ("widths", plot::widths_svg(&records, job.accelerator.array.cols, &unused)),
+            ("cycles", Some(plot::estimate_bars_svg(&bars, &caption))),
         ];
-        for (name, svg) in pictures {
+        for (name, svg) in pictures.into_iter().filter_map(|(name, svg)| Some((name, svg?))) {
             for extension in ["svg", "png"] {
                 plot::write(&folder.plots().join(format!("{name}.{extension}")), &svg)?;
             }
