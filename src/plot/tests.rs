@@ -108,6 +108,10 @@ fn one_point_and_equal_points_are_drawn() {
     let equal = ["a", "b", "c"].map(|name| Point::new(name, "tpu-v1", [0.08, 0.5]));
     let svg = drawn("front-equal", front_svg(&[Front::new("tpu-v1", equal.to_vec(), None).unwrap()]));
     assert!(!svg.contains("utilization"), "without utilizations there is no bar");
+    assert!(svg.contains("a, b, c"), "points in one place are named together");
+    let five = ["a", "b", "c", "d", "e"].map(|name| Point::new(name, "tpu-v1", [0.08, 0.5]));
+    let svg = drawn("front-five-equal", front_svg(&[Front::new("tpu-v1", five.to_vec(), None).unwrap()]));
+    assert!(svg.contains("a, b, c and 2 more"));
     drawn("front-none", front_svg(&[]));
     drawn("front-zero", front_svg(&[Front::new("x", vec![Point::new("perfect", "x", [0.0, 0.0])], None).unwrap()]));
 }
