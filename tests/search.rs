@@ -206,6 +206,19 @@ fn a_loss_that_is_no_number_keeps_the_history() {
 }
 
 #[test]
+fn a_loss_that_is_huge_and_finite_is_warned_of() {
+    let (_kept, out) = folder();
+    let output = search(&out, &["--set", "training.learning-rate=100", "--set", "training.clip=1e9"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("\nwarning: the training diverged: its last epoch has a training loss of "), "{told}");
+    let summary = json(out.join("summary.json"));
+    let warnings = summary["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].as_str().unwrap().ends_with("try a lower `training.learning-rate`"));
+}
+
+#[test]
 fn what_the_environment_lacks_is_named_with_its_cure() {
     let (kept, out) = folder();
     let message = failed(&search(&out, &["--device", "cuda"]));

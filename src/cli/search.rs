@@ -139,6 +139,9 @@ mod with_torch {
         let mut bars = Bars::new(notes)?;
         let run = search::run(&job, &options, &mut bars)?;
         bars.finish();
+        for warning in &run.summary.warnings {
+            notes.line(&format!("warning: {warning}"));
+        }
         output(&told(&run))?;
         Ok(if run.summary.is_finished() { End::Done } else { End::Interrupted })
     }

@@ -106,11 +106,16 @@ fn unfair(runs: &[(Point, Summary)]) -> Vec<String> {
     let timing: BTreeSet<String> = runs.iter().filter_map(|(_, summary)| summary.timing.clone()).collect();
     let stopped = runs.iter().filter(|(_, summary)| !summary.is_finished());
     let stopped = stopped.filter_map(|(point, _)| point.run.as_ref()).map(|run| format!("`{run}` was interrupted"));
+    let doubtful = runs.iter().flat_map(|(point, summary)| {
+        let run = point.run.clone().unwrap_or_default();
+        summary.warnings.iter().map(move |warning| format!("`{run}`: {warning}"))
+    });
     [("kinds of accuracy", kinds), ("data sets", data), ("timings", timing)]
         .into_iter()
         .filter(|(_, values)| values.len() > 1)
         .map(|(what, values)| format!("the runs are of different {what}: {}", Vec::from_iter(values).join(", ")))
         .chain(stopped)
+        .chain(doubtful)
         .collect()
 }
 

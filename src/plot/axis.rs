@@ -40,11 +40,7 @@ impl Form {
         let magnitude = low.abs().max(high.abs()).max(f64::MIN_POSITIVE).log10().floor();
         let after = decimals(step);
         let letters = magnitude.max(0.0) + 1.0 + if after > 0 { 1.0 + after as f64 } else { 0.0 };
-        if letters <= LONGEST_LABEL {
-            Self::Fixed(after)
-        } else {
-            Self::Power(decimals(step / 10f64.powf(magnitude)))
-        }
+        if letters <= LONGEST_LABEL { Self::Fixed(after) } else { Self::Power(decimals(step / 10f64.powf(magnitude))) }
     }
 }
 

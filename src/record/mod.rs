@@ -4,6 +4,7 @@
 //! the records in them, [`write()`], [`write_json`] and [`read_json`] the way in and out.
 
 mod atomic;
+mod diverged;
 mod environment;
 mod folder;
 mod history;
@@ -13,6 +14,7 @@ mod summary;
 use std::path::{Path, PathBuf};
 
 pub use atomic::{read_json, write, write_json};
+pub use diverged::diverged;
 pub use environment::Environment;
 pub use folder::{ACCELERATOR, Existing, RunFolder, default_path, next_free};
 pub use history::{

@@ -73,6 +73,9 @@ pub struct Summary {
     /// Name of the data set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// What casts doubt on the result, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Accuracies, fractions of the images; nothing where it was not measured.

@@ -7,7 +7,7 @@ use crate::load;
 use crate::network::Network;
 use crate::plot::{self, Bar};
 use crate::record::{
-    Accuracy, Ended, HistoryRecord, HistoryWriter, INTERRUPTED, Summary, read_history, write, write_json,
+    Accuracy, Ended, HistoryRecord, HistoryWriter, INTERRUPTED, Summary, diverged, read_history, write, write_json,
 };
 use crate::space::Architecture;
 use crate::torch::{file, memory};
@@ -87,6 +87,7 @@ impl Finish<'_> {
             beta: Some(job.settings.beta),
             cost: Some(crate::cost::CostKind::from(job.file.objective.cost).name().to_owned()),
             data: Some(self.data_name()),
+            warnings: diverged(&read_history(&self.run.folder.history())?, job.space.classes),
         })
     }
 
