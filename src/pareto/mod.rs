@@ -22,6 +22,14 @@ pub enum ParetoError {
     /// A folder that is no run's, or whose summary cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// Of several folders some that are no run's, or whose summary cannot be read.
+    #[error("{} of {given} run folders cannot be used; nothing was drawn{}", .errors.len(), listed(.errors))]
+    Folders {
+        /// How many folders were given.
+        given: usize,
+        /// What is wrong with each.
+        errors: Vec<String>,
+    },
     /// A number that no run can have.
     #[error("`{name}`: {rule}, got {given}")]
     Value {

@@ -60,6 +60,12 @@ pub enum RecordError {
         /// The folder.
         path: PathBuf,
     },
+    /// A file has the name of the folder.
+    #[error("`{}` is a file, and a run needs a folder; choose another name", path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// Something else lies there, which is not ours to change.
     #[error("`{}` is not a run folder: it holds `{found}` and none of {}; choose another folder", path.display(), folder::MARKS.join(", "))]
     NotARun {
