@@ -55,13 +55,13 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, out)
 }
 
-/// Starts a search and sends `signal` once the history has `lines` lines; the exit code.
-fn stopped(out: &Path, signal: &str, lines: usize) -> Option<i32> {
+/// Starts a search and sends `signal` once the history has `lines` lines; how it ended.
+fn stopped(out: &Path, signal: &str, lines: usize) -> Output {
     let mut child = command("search-spaces/demo.yaml", out, &[]).spawn().expect("the command starts");
     after_lines(&mut child, out, lines);
     let id = child.id().to_string();
     assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
-    child.wait().unwrap().code()
+    child.wait_with_output().unwrap()
 }
 
 /// Waits until the history of a run under way has `lines` lines.
@@ -120,7 +120,7 @@ fn an_accelerator_of_ones_own_is_kept_with_the_run() {
     let given = ["--accel", accelerator.to_str().unwrap(), "--set", "training.epochs=0"];
     let code = {
         let mut child = command("search-spaces/demo.yaml", &out, &given).spawn().unwrap();
-        after_lines(&mut child, &out, 1);
+        after_lines(&mut child, &out, 2);
         child.kill().unwrap();
         child.wait().unwrap().code()
     };
@@ -134,6 +134,12 @@ fn an_accelerator_of_ones_own_is_kept_with_the_run() {
     fs::write(&accelerator, text.replace("cols: 16", "cols: 8")).unwrap();
     let message = failed(&search(&out, &[&given[..], &["--resume"]].concat()));
     assert!(message.contains("the accelerator's file has changed since the run began"), "{message}");
+    // A sitting before this one took more memory.
+    let state = out.join("checkpoint/state.json");
+    let mut value = json(state.clone());
+    assert!(value["peak_memory_bytes"].as_u64().unwrap() > 0);
+    value["peak_memory_bytes"] = (1u64 << 50).into();
+    fs::write(&state, value.to_string()).unwrap();
     // The folder alone is enough, wherever it is and whatever the present folder.
     fs::remove_file(&accelerator).unwrap();
     let moved = kept.path().join("moved");
@@ -142,7 +148,41 @@ fn an_accelerator_of_ones_own_is_kept_with_the_run() {
     go_on.current_dir(kept.path()).args(["search", "moved/spec.yaml", "--out", "moved", "--resume", "--threads", "1"]);
     let output = go_on.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(json(moved.join("summary.json"))["accelerator"], "mine");
+    let summary = json(moved.join("summary.json"));
+    assert_eq!((&summary["accelerator"], &summary["peak_memory_bytes"]), (&"mine".into(), &(1u64 << 50).into()));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_an_error_with_the_cure() {
+    let (_kept, out) = folder();
+    // After the line of the second epoch the checkpoint of the first lies there at least.
+    stopped(&out, "-KILL", 2);
+    let state = out.join("checkpoint/state.json");
+    let text = fs::read_to_string(&state).unwrap();
+    let cure = "; what the run left is damaged: start anew with --force, or use another --out";
+    let refused = |what: &str| {
+        let message = failed(&search(&out, &["--resume"]));
+        assert!(message.contains(what) && message.ends_with(cure), "{message}");
+    };
+    fs::write(&state, &text[..text.len() / 2]).unwrap();
+    refused("state.json:");
+    let mut value: Value = serde_json::from_str(&text).unwrap();
+    value["search"]["alpha"]["operators"].as_array_mut().unwrap().pop();
+    fs::write(&state, value.to_string()).unwrap();
+    refused("state.json: its choices are not those of the space");
+    fs::write(&state, &text).unwrap();
+    let tensors =
+        out.join("checkpoint").join(serde_json::from_str::<Value>(&text).unwrap()["tensors"].as_str().unwrap());
+    let bytes = fs::read(&tensors).unwrap();
+    fs::write(&tensors, &bytes[..bytes.len() / 2]).unwrap();
+    refused(".safetensors: ");
+    fs::remove_file(&tensors).unwrap();
+    refused(".safetensors: No such file");
+    fs::write(&tensors, bytes).unwrap();
+    fs::write(out.join("history.jsonl"), "{}\n").unwrap();
+    refused("history.jsonl:1:");
+    fs::write(out.join("summary.json"), "{}\n").unwrap();
+    refused("summary.json:1:");
 }
 
 #[test]
@@ -152,9 +192,12 @@ fn a_stopped_run_is_usable_and_goes_on_to_the_same_bytes() {
     // In the operator stage, in the width stage, in the training.
     for (signal, lines) in [("-INT", 1), ("-TERM", 3), ("-KILL", 4), ("-TERM", 5), ("-KILL", 2)] {
         let (_kept, out) = folder();
-        let code = stopped(&out, signal, lines);
+        let ended = stopped(&out, signal, lines);
         if signal != "-KILL" {
-            assert_eq!(code, Some(130), "{signal} after {lines}");
+            assert_eq!(ended.status.code(), Some(130), "{signal} after {lines}");
+            let path = out.display();
+            let how = format!("go on with       systole search {path}/spec.yaml --out {path} --resume --threads 1\n");
+            assert!(String::from_utf8_lossy(&ended.stdout).ends_with(&how), "{how}");
             assert_eq!(json(out.join("summary.json"))["stop_reason"], "interrupted");
             assert!(out.join("network.yaml").exists());
         }
@@ -221,8 +264,11 @@ fn a_loss_that_is_huge_and_finite_is_warned_of() {
 #[test]
 fn what_the_environment_lacks_is_named_with_its_cure() {
     let (kept, out) = folder();
-    let message = failed(&search(&out, &["--device", "cuda"]));
-    assert!(message.contains("libtorch_cuda.so"), "{message}");
+    let output = search(&out, &["--device", "cuda:3", "--data", "nowhere"]);
+    let message = failed(&output);
+    assert!(message.starts_with("device cuda:3: ") && message.contains("libtorch_cuda.so"), "{message}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.starts_with("warning: --data nowhere is not used: the data set shapes is built in\n"), "{told}");
     let cifar = |further: &[&str]| {
         let mut args = vec!["search", "search-spaces/cifar10-small.yaml", "--out", out.to_str().unwrap()];
         args.extend(further);

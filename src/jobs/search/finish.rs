@@ -10,8 +10,7 @@ use crate::record::{
     Accuracy, Ended, HistoryRecord, HistoryWriter, INTERRUPTED, Summary, diverged, read_history, write, write_json,
 };
 use crate::space::Architecture;
-use crate::torch::{file, memory};
-use crate::units::Bytes;
+use crate::torch::file;
 
 /// The stop reason of a run whose epochs are all done.
 const EPOCH_LIMIT: &str = "epoch-limit";
@@ -42,7 +41,7 @@ impl Finish<'_> {
     /// `weights.safetensors`, `plots/`, `summary.json`.
     pub(super) fn end(
         &self,
-        checkpoint: &Checkpoint,
+        checkpoint: &mut Checkpoint,
         trained: Option<&Trained>,
         history: &mut HistoryWriter,
     ) -> Result<Summary, SearchJobError> {
@@ -50,6 +49,7 @@ impl Finish<'_> {
         if let Some(trained) = trained {
             file::save(&folder.weights(), &trained.weights)?;
         }
+        checkpoint.note_peak(self.run)?;
         let summary = self.summary(checkpoint, trained)?;
         history.append(&HistoryRecord::End(Ended { stop_reason: summary.stop_reason.clone() }))?;
         self.plots()?;
@@ -67,7 +67,7 @@ impl Finish<'_> {
             stop_reason: if finished { EPOCH_LIMIT } else { INTERRUPTED }.to_owned(),
             search_seconds: checkpoint.search_seconds,
             train_seconds: checkpoint.train_seconds,
-            peak_memory_bytes: memory::peak(self.run.device)?.unwrap_or(Bytes(0)),
+            peak_memory_bytes: checkpoint.peak_memory_bytes,
             accuracy: Accuracy {
                 validation: trained.and_then(|trained| trained.validation),
                 test: trained.and_then(|trained| trained.test),
