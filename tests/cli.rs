@@ -94,6 +94,20 @@ mod estimate {
     }
 
     #[test]
+    fn a_timing_that_leaves_cycles_out_says_so_where_it_shows() {
+        let folder = TempDir::new().unwrap();
+        // One tile of 4 x 4 and 256 rows in two chunks, of which the last is not counted.
+        fs::write(folder.path().join("one.csv"), "Layer, M, N, K,\na, 256, 4, 4,\n").unwrap();
+        let told = |timing: &str| {
+            let arguments = ["estimate", "one.csv", "--accel", "uboost-128x128", "--timing", timing];
+            systole_in(folder.path(), &arguments).done()
+        };
+        let note = "\noverall above mapping utilization: uboost-csim counts no cycles for the last chunk of pixels\n";
+        assert!(told("uboost-csim").contains(note), "{}", told("uboost-csim"));
+        assert!(!told("pipelined").contains(note) && !told("ideal").contains(note));
+    }
+
+    #[test]
     fn long_names_give_way_and_numbers_stay_whole() {
         let folder = TempDir::new().unwrap();
         let name = format!("{}/conv", "long_name".repeat(9));
