@@ -26,7 +26,7 @@ pub struct Summary {
     #[serde(deserialize_with = "nullable::number")]
     #[schemars(with = "Option<f64>")]
     pub train_seconds: f64,
-    /// Most memory in use at a time.
+    /// Most memory in use at a time, over all sittings.
     pub peak_memory_bytes: Bytes,
     /// Accuracies of the trained network, fractions.
     pub accuracy: Accuracy,
