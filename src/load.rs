@@ -1,8 +1,11 @@
 //! YAML text to a value of any type; an error says which file, line, column, and why.
 
+mod ranges;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use ranges::Ranges;
 use serde::de::DeserializeOwned;
 pub use serde_yaml::{Location, Spanned};
 

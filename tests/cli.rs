@@ -94,6 +94,20 @@ mod estimate {
     }
 
     #[test]
+    fn a_timing_that_leaves_cycles_out_says_so_where_it_shows() {
+        let folder = TempDir::new().unwrap();
+        // One tile of 4 x 4 and 256 rows in two chunks, of which the last is not counted.
+        fs::write(folder.path().join("one.csv"), "Layer, M, N, K,\na, 256, 4, 4,\n").unwrap();
+        let told = |timing: &str| {
+            let arguments = ["estimate", "one.csv", "--accel", "uboost-128x128", "--timing", timing];
+            systole_in(folder.path(), &arguments).done()
+        };
+        let note = "\noverall above mapping utilization: uboost-csim counts no cycles for the last chunk of pixels\n";
+        assert!(told("uboost-csim").contains(note), "{}", told("uboost-csim"));
+        assert!(!told("pipelined").contains(note) && !told("ideal").contains(note));
+    }
+
+    #[test]
     fn long_names_give_way_and_numbers_stay_whole() {
         let folder = TempDir::new().unwrap();
         let name = format!("{}/conv", "long_name".repeat(9));
@@ -422,7 +436,15 @@ mod pareto {
         assert_eq!(systole_in(above.path(), &["pareto", "a", "b", "--quiet"]).stderr, "");
         let ran = systole_in(above.path(), &["pareto", "nowhere"]);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
-        assert_eq!(ran.stderr, "error: nowhere cannot be read: No such file or directory (os error 2)\n");
+        let reason = "nowhere cannot be read: No such file or directory (os error 2)";
+        assert_eq!(ran.stderr, format!("error: {reason}\n"));
+        let ran = systole_in(above.path(), &["pareto", "a", "nowhere", "b"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+        let wanted = format!("error: 1 of 3 run folders cannot be used; nothing was drawn\n  {reason}\n");
+        assert_eq!(ran.stderr, wanted);
+        let ran = systole_in(above.path(), &["pareto", "a/summary.json"]);
+        let wanted = "error: `a/summary.json` is a file, and a run needs a folder; choose another name\n";
+        assert_eq!((ran.code, ran.stderr.as_str()), (2, wanted));
     }
 }
 
@@ -568,6 +590,18 @@ mod check {
             message("name: a\narray: { rows: 0, cols: 4 }\ndataflow: weight-stationary\nclock-mhz: 1\n"),
             "2:16: array.rows: must be from 1 to 65536, got 0"
         );
+    }
+
+    #[test]
+    fn json_files_are_refused_with_what_is_taken() {
+        let ran = systole(&["check", "tests/golden/small.json"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+        assert_eq!(
+            ran.stderr,
+            "error: tests/golden/small.json: a JSON file, which `check` does not take: it takes .yaml or .yml (network, \
+             accelerator, job or architecture) and .csv (SCALE-Sim topology)\n"
+        );
+        assert!(systole(&["check", "no.json"]).stderr.starts_with("error: no.json: No such file"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -55,18 +55,23 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, out)
 }
 
-/// Starts a search and sends `signal` once the history has `lines` lines; the exit code.
-fn stopped(out: &Path, signal: &str, lines: usize) -> Option<i32> {
+/// Starts a search and sends `signal` once the history has `lines` lines; how it ended.
+fn stopped(out: &Path, signal: &str, lines: usize) -> Output {
     let mut child = command("search-spaces/demo.yaml", out, &[]).spawn().expect("the command starts");
+    after_lines(&mut child, out, lines);
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    child.wait_with_output().unwrap()
+}
+
+/// Waits until the history of a run under way has `lines` lines.
+fn after_lines(child: &mut Child, out: &Path, lines: usize) {
     let began = Instant::now();
     let history = out.join("history.jsonl");
     while fs::read_to_string(&history).map_or(0, |text| text.lines().count()) < lines {
         assert!(began.elapsed() < Duration::from_secs(120) && child.try_wait().unwrap().is_none(), "no line {lines}");
         sleep(Duration::from_millis(5));
     }
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
-    child.wait().unwrap().code()
 }
 
 #[test]
@@ -106,15 +111,93 @@ fn a_search_leaves_a_whole_folder_and_equal_runs_equal_bytes() {
 }
 
 #[test]
+fn an_accelerator_of_ones_own_is_kept_with_the_run() {
+    let (kept, out) = folder();
+    let accelerator = kept.path().join("mine.yaml");
+    let text =
+        "# of the tests\nname: mine\narray: { rows: 16, cols: 16 }\ndataflow: weight-stationary\nclock-mhz: 500\n";
+    fs::write(&accelerator, text).unwrap();
+    let given = ["--accel", accelerator.to_str().unwrap(), "--set", "training.epochs=0"];
+    let code = {
+        let mut child = command("search-spaces/demo.yaml", &out, &given).spawn().unwrap();
+        after_lines(&mut child, &out, 2);
+        child.kill().unwrap();
+        child.wait().unwrap().code()
+    };
+    assert_eq!(code, None, "killed");
+    assert_eq!(fs::read_to_string(out.join("accelerator.yaml")).unwrap(), text);
+    let spec = fs::read_to_string(out.join("spec.yaml")).unwrap();
+    assert!(spec.contains("\naccelerator: accelerator.yaml\n"), "{spec}");
+    let precision = &json(out.join("environment.json"))["precision"];
+    assert!(spec.contains(&format!("\nprecision: {}\n", precision.as_str().unwrap())), "{spec}");
+    // Another accelerator under the same name is not taken for the one that the run began with.
+    fs::write(&accelerator, text.replace("cols: 16", "cols: 8")).unwrap();
+    let message = failed(&search(&out, &[&given[..], &["--resume"]].concat()));
+    assert!(message.contains("the accelerator's file has changed since the run began"), "{message}");
+    // A sitting before this one took more memory.
+    let state = out.join("checkpoint/state.json");
+    let mut value = json(state.clone());
+    assert!(value["peak_memory_bytes"].as_u64().unwrap() > 0);
+    value["peak_memory_bytes"] = (1u64 << 50).into();
+    fs::write(&state, value.to_string()).unwrap();
+    // The folder alone is enough, wherever it is and whatever the present folder.
+    fs::remove_file(&accelerator).unwrap();
+    let moved = kept.path().join("moved");
+    fs::rename(&out, &moved).unwrap();
+    let mut go_on = Command::new(env!("CARGO_BIN_EXE_systole"));
+    go_on.current_dir(kept.path()).args(["search", "moved/spec.yaml", "--out", "moved", "--resume", "--threads", "1"]);
+    let output = go_on.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary = json(moved.join("summary.json"));
+    assert_eq!((&summary["accelerator"], &summary["peak_memory_bytes"]), (&"mine".into(), &(1u64 << 50).into()));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_an_error_with_the_cure() {
+    let (_kept, out) = folder();
+    // After the line of the second epoch the checkpoint of the first lies there at least.
+    stopped(&out, "-KILL", 2);
+    let state = out.join("checkpoint/state.json");
+    let text = fs::read_to_string(&state).unwrap();
+    let cure = "; what the run left is damaged: start anew with --force, or use another --out";
+    let refused = |what: &str| {
+        let message = failed(&search(&out, &["--resume"]));
+        assert!(message.contains(what) && message.ends_with(cure), "{message}");
+    };
+    fs::write(&state, &text[..text.len() / 2]).unwrap();
+    refused("state.json:");
+    let mut value: Value = serde_json::from_str(&text).unwrap();
+    value["search"]["alpha"]["operators"].as_array_mut().unwrap().pop();
+    fs::write(&state, value.to_string()).unwrap();
+    refused("state.json: its choices are not those of the space");
+    fs::write(&state, &text).unwrap();
+    let tensors =
+        out.join("checkpoint").join(serde_json::from_str::<Value>(&text).unwrap()["tensors"].as_str().unwrap());
+    let bytes = fs::read(&tensors).unwrap();
+    fs::write(&tensors, &bytes[..bytes.len() / 2]).unwrap();
+    refused(".safetensors: ");
+    fs::remove_file(&tensors).unwrap();
+    refused(".safetensors: No such file");
+    fs::write(&tensors, bytes).unwrap();
+    fs::write(out.join("history.jsonl"), "{}\n").unwrap();
+    refused("history.jsonl:1:");
+    fs::write(out.join("summary.json"), "{}\n").unwrap();
+    refused("summary.json:1:");
+}
+
+#[test]
 fn a_stopped_run_is_usable_and_goes_on_to_the_same_bytes() {
     let (_whole, whole) = folder();
     assert!(search(&whole, &[]).status.success());
     // In the operator stage, in the width stage, in the training.
     for (signal, lines) in [("-INT", 1), ("-TERM", 3), ("-KILL", 4), ("-TERM", 5), ("-KILL", 2)] {
         let (_kept, out) = folder();
-        let code = stopped(&out, signal, lines);
+        let ended = stopped(&out, signal, lines);
         if signal != "-KILL" {
-            assert_eq!(code, Some(130), "{signal} after {lines}");
+            assert_eq!(ended.status.code(), Some(130), "{signal} after {lines}");
+            let path = out.display();
+            let how = format!("go on with       systole search {path}/spec.yaml --out {path} --resume --threads 1\n");
+            assert!(String::from_utf8_lossy(&ended.stdout).ends_with(&how), "{how}");
             assert_eq!(json(out.join("summary.json"))["stop_reason"], "interrupted");
             assert!(out.join("network.yaml").exists());
         }
@@ -166,10 +249,26 @@ fn a_loss_that_is_no_number_keeps_the_history() {
 }
 
 #[test]
+fn a_loss_that_is_huge_and_finite_is_warned_of() {
+    let (_kept, out) = folder();
+    let output = search(&out, &["--set", "training.learning-rate=100", "--set", "training.clip=1e9"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("\nwarning: the training diverged: its last epoch has a training loss of "), "{told}");
+    let summary = json(out.join("summary.json"));
+    let warnings = summary["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].as_str().unwrap().ends_with("try a lower `training.learning-rate`"));
+}
+
+#[test]
 fn what_the_environment_lacks_is_named_with_its_cure() {
     let (kept, out) = folder();
-    let message = failed(&search(&out, &["--device", "cuda"]));
-    assert!(message.contains("libtorch_cuda.so"), "{message}");
+    let output = search(&out, &["--device", "cuda:3", "--data", "nowhere"]);
+    let message = failed(&output);
+    assert!(message.starts_with("device cuda:3: ") && message.contains("libtorch_cuda.so"), "{message}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.starts_with("warning: --data nowhere is not used: the data set shapes is built in\n"), "{told}");
     let cifar = |further: &[&str]| {
         let mut args = vec!["search", "search-spaces/cifar10-small.yaml", "--out", out.to_str().unwrap()];
         args.extend(further);

@@ -120,7 +120,22 @@ fn text(estimate: &Estimate, free: usize, worst: Option<u64>) -> String {
         1 => text.push_str("\n1 layer that multiplies nothing is left out: it takes no cycles\n"),
         _ => text.push_str(&format!("\n{free} layers that multiply nothing are left out: they take no cycles\n")),
     }
+    if passes_mapping(estimate) {
+        text.push_str(
+            "\noverall above mapping utilization: uboost-csim counts no cycles for the last chunk of pixels\n",
+        );
+    }
     text + "\n" + &list("total", &totals(&estimate.total))
+}
+
+/// Whether an overall utilization, which is a part of the mapping's under every timing that counts all cycles, is above
+/// it.
+fn passes_mapping(estimate: &Estimate) -> bool {
+    let above = |overall: Option<f64>, mapping: Option<f64>| matches!((overall, mapping), (Some(o), Some(m)) if o > m);
+    let Total { overall_utilization, mapping_utilization, .. } = estimate.total;
+    estimate.timing == Timing::UboostCsim.name()
+        && (above(overall_utilization, mapping_utilization)
+            || estimate.layers.iter().any(|layer| above(layer.overall_utilization, layer.mapping_utilization)))
 }
 
 fn row(layer: &LayerEstimate, all_cycles: u64) -> Vec<String> {

@@ -66,13 +66,26 @@ fn text(front: &Front) -> String {
     order.sort_by(|&a, &b| front.points()[a].latency_ms.total_cmp(&front.points()[b].latency_ms));
     let rows = order.into_iter().map(|place| row(&front.points()[place], front.members().contains(&place))).collect();
     let Reference { error, latency_ms } = front.reference();
-    let volume = [
+    let mut volume = vec![
         ("hypervolume", format!("{} ms", digits(front.hypervolume(), 6))),
         ("reference", format!("error {}, latency {} ms", digits(error, 6), digits(latency_ms, 6))),
     ];
+    if let Some(names) = some_of(&front.outside()) {
+        volume.push(("outside", format!("{names}: beyond the reference, no part of the hypervolume")));
+    }
     let title =
         format!("front on {}: {} of {} points", front.accelerator(), front.members().len(), front.points().len());
     format!("{title}\n\n{}\n{}", table(&columns, rows), list("area below the reference", &volume))
+}
+
+/// The first few names, and how many more there are; nothing of none.
+fn some_of(names: &[&str]) -> Option<String> {
+    const FEW: usize = 4;
+    match names.len() {
+        0 => None,
+        1..=FEW => Some(names.join(", ")),
+        all => Some(format!("{} and {} more", names[..FEW].join(", "), all - FEW)),
+    }
 }
 
 fn row(point: &Point, on_front: bool) -> Vec<String> {

@@ -123,24 +123,38 @@ pub fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
 
 #[cfg(feature = "torch")]
 mod with_torch {
-    use std::fmt::Write as _;
+    use std::path::Path;
 
-    use super::Args;
+    use super::{Args, DeviceArg};
     use crate::cli::progress::Bars;
     use crate::cli::{End, Notes, output};
     use crate::jobs::Job;
     use crate::jobs::search::{self, SearchOptions, SearchRun};
+    use crate::jobs::spec::DataSet;
     use crate::record::{Existing, default_path};
+    use crate::torch::DeviceChoice;
 
     pub(super) fn run(args: &Args, notes: Notes) -> anyhow::Result<End> {
         crate::cli::process::spin_shortly();
+        // Before anything that takes its time, and not before the process replaces itself: that forgets who listens.
+        let mut bars = Bars::new(notes)?;
         let job = Job::load(&args.job, &args.overrides())?;
         let options = options(args, &job);
-        let mut bars = Bars::new(notes)?;
+        if let (Some(data), DataSet::Shapes) = (&args.data, job.file.data.set) {
+            notes.line(&format!("warning: --data {} is not used: the data set shapes is built in", data.display()));
+        }
         let run = search::run(&job, &options, &mut bars)?;
         bars.finish();
-        output(&told(&run))?;
-        Ok(if run.summary.is_finished() { End::Done } else { End::Interrupted })
+        for warning in &run.summary.warnings {
+            notes.line(&format!("warning: {warning}"));
+        }
+        let mut text = told(&run);
+        let finished = run.summary.is_finished();
+        if !finished {
+            text.push_str(&line("go on with", &go_on(args, &run)));
+        }
+        output(&text)?;
+        Ok(if finished { End::Done } else { End::Interrupted })
     }
 
     fn options(args: &Args, job: &Job) -> SearchOptions {
@@ -162,16 +176,57 @@ mod with_torch {
     fn told(run: &SearchRun) -> String {
         let summary = &run.summary;
         let percent = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{:.2} %", 100.0 * v));
-        let mut text = String::new();
-        let mut line = |name: &str, value: String| writeln!(text, "{name:<16} {value}").expect("a string takes it");
-        line("test accuracy", percent(summary.accuracy.test));
-        line("latency", format!("{:.6} ms on {} at batch 1", summary.latency_ms, summary.accelerator));
-        line("utilization", percent(summary.end_to_end_utilization));
-        line("MACs, params", format!("{}, {}", summary.macs.0, summary.params));
-        line("seconds", format!("{:.0} searching, {:.0} training", summary.search_seconds, summary.train_seconds));
-        line("stopped by", summary.stop_reason.clone());
-        line("run folder", run.folder.display().to_string());
+        let lines = [
+            ("test accuracy", percent(summary.accuracy.test)),
+            ("latency", format!("{:.6} ms on {} at batch 1", summary.latency_ms, summary.accelerator)),
+            ("utilization", percent(summary.end_to_end_utilization)),
+            ("MACs, params", format!("{}, {}", summary.macs.0, summary.params)),
+            ("seconds", format!("{:.0} searching, {:.0} training", summary.search_seconds, summary.train_seconds)),
+            ("stopped by", summary.stop_reason.clone()),
+            ("run folder", run.folder.display().to_string()),
+        ];
+        lines.iter().map(|(name, value)| line(name, value)).collect()
+    }
+
+    fn line(name: &str, value: &str) -> String {
+        format!("{name:<16} {value}\n")
+    }
+
+    /// The command that goes on with an interrupted run.
+    fn go_on(args: &Args, run: &SearchRun) -> String {
+        let spec = run.folder.join("spec.yaml");
+        let mut text = format!("systole search {} --out {} --resume", word(&spec), word(&run.folder));
+        if let Some(data) = &args.data {
+            text.push_str(&format!(" --data {}", word(data)));
+        }
+        if args.device != DeviceArg::Auto {
+            text.push_str(&format!(" --device {}", DeviceChoice::from(args.device)));
+        }
+        if let Some(threads) = args.threads {
+            text.push_str(&format!(" --threads {threads}"));
+        }
         text
+    }
+
+    /// `path` as one word of a shell.
+    fn word(path: &Path) -> String {
+        let text = path.display().to_string();
+        let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@".contains(c);
+        if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_path_is_one_word_of_a_shell() {
+            for (path, wanted) in
+                [("results/demo-s0", "results/demo-s0"), ("my runs/a", "'my runs/a'"), ("it's", "'it'\\''s'")]
+            {
+                assert_eq!(word(Path::new(path)), wanted);
+            }
+        }
     }
 }
 

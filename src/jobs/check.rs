@@ -121,6 +121,11 @@ pub enum CheckError {
     Derive { origin: String, source: DeriveError },
     #[error("{origin}: {source}")]
     Estimate { origin: String, source: Box<EstimateError> },
+    #[error(
+        "{}: a JSON file, which `check` does not take: it takes .yaml or .yml (network, accelerator, job or architecture) and \
+         .csv (SCALE-Sim topology)", path.display()
+    )]
+    Json { path: PathBuf },
 }
 
 /// Checks every file, in the order given. Architectures are held against the job of their space among the files.
@@ -146,8 +151,13 @@ fn job_of(verdict: &Verdict) -> Option<&Job> {
 }
 
 fn one(path: &Path) -> Result<Verdict, CheckError> {
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
+    let has = |wanted: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
+    if has("csv") {
         return topology(path);
+    }
+    if has("json") || has("jsonl") {
+        load::text(path)?;
+        return Err(CheckError::Json { path: path.to_owned() });
     }
     let origin = path.display().to_string();
     let text = load::text(path)?;

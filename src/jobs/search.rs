@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use tch::Device;
 
 use super::progress::Progress;
-use super::spec::{AugmentFile, DataSet, Job, PrecisionFile, SHAPES_TEST, SHAPES_TRAINING, TrainingImages};
+use super::spec::{
+    AugmentFile, DataSet, Job, JobError, Overrides, PrecisionFile, SHAPES_TEST, SHAPES_TRAINING, TrainingImages,
+};
 use crate::cost::{CostError, CostModel};
 use crate::data::{Augment, DataError, Dataset, Flip, Layout, Loader, Pixels, SplitSizes, Splits, cifar, shapes};
 use crate::estimate::{EstimateError, Target};
@@ -58,6 +60,9 @@ pub enum SearchJobError {
     /// The run folder.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The job that the folder keeps.
+    #[error(transparent)]
+    Job(#[from] JobError),
     /// The images.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -88,17 +93,45 @@ pub enum SearchJobError {
     /// A picture.
     #[error(transparent)]
     Plot(#[from] crate::plot::PlotError),
+    /// A checkpoint or history that is no whole one.
+    #[error("{reason}; what the run left is damaged: start anew with --force, or use another --out")]
+    Checkpoint {
+        /// What is wrong.
+        reason: String,
+    },
     /// CIFAR-10 without a folder.
     #[error(
         "data set cifar10 needs its files: give --data DIR, the folder with `cifar-10-batches-bin` or the archive `cifar-10-binary.tar.gz`"
     )]
     NoData,
+    /// A folder whose accelerator is another than the one of this name now.
+    #[error(
+        "{}: the accelerator's file has changed since the run began; to go on with the one it began with, give `{}` as the job \
+         without --accel, or use another --out", path.display(), path.join("spec.yaml").display()
+    )]
+    OtherAccelerator {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder of another job.
     #[error("{}: the folder was made by another job than this one; compare its spec.yaml, or use another --out", path.display())]
     OtherJob {
         /// The folder.
         path: PathBuf,
     },
+}
+
+impl SearchJobError {
+    /// This error where a checkpoint was read: what is broken there has a cure.
+    fn of_checkpoint(self) -> Self {
+        let damaged = matches!(
+            &self,
+            Self::Record(RecordError::Json { .. })
+                | Self::Supernet(SupernetError::File(TensorFileError::Read { .. } | TensorFileError::Form { .. }))
+                | Self::Train(TrainError::File(TensorFileError::Read { .. } | TensorFileError::Form { .. }))
+        );
+        if damaged { Self::Checkpoint { reason: self.to_string() } } else { self }
+    }
 }
 
 /// Everything that stays the same during a run.
@@ -120,6 +153,7 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     if let Some(threads) = options.threads {
         torch::set_threads(threads);
     }
+    let job = &job.clone().settled(native(device));
     let finished = finished_before(job, options)?;
     if let Some(summary) = finished {
         progress.say("the run is finished; nothing to do");
@@ -146,21 +180,34 @@ fn finished_before(job: &Job, options: &SearchOptions) -> Result<Option<Summary>
     }
     let folder = RunFolder::open(&options.out)?;
     same_job(job, &folder)?;
-    Ok(folder.read_summary()?.filter(Summary::is_finished))
+    let summary = folder.read_summary().map_err(|error| SearchJobError::from(error).of_checkpoint())?;
+    Ok(summary.filter(Summary::is_finished))
 }
 
+/// That `job`, which is settled, is the one that the folder was made by.
 fn same_job(job: &Job, folder: &RunFolder) -> Result<(), SearchJobError> {
-    match std::fs::read_to_string(folder.spec()) {
-        Ok(spec) if spec == job.to_yaml() => Ok(()),
-        // A folder that was stopped before its job was written has nothing of it yet.
-        Err(_) if !folder.checkpoint().exists() => Ok(()),
-        Ok(_) | Err(_) => Err(SearchJobError::OtherJob { path: folder.path().to_owned() }),
+    // A folder that was stopped before its job was written has nothing of it yet.
+    if !folder.spec().exists() && !folder.checkpoint().exists() {
+        return Ok(());
     }
+    let path = || folder.path().to_owned();
+    let kept = Job::load(&folder.spec(), &Overrides::default())?;
+    let accelerator = kept.accelerator.clone();
+    if kept.settled(job.file.precision).to_yaml() != job.to_yaml() {
+        return Err(SearchJobError::OtherJob { path: path() });
+    }
+    if accelerator != job.accelerator {
+        return Err(SearchJobError::OtherAccelerator { path: path() });
+    }
+    Ok(())
 }
 
 fn open_folder(job: &Job, options: &SearchOptions) -> Result<RunFolder, SearchJobError> {
     let folder = RunFolder::create(&options.out, options.existing)?;
     same_job(job, &folder)?;
+    if let Some(text) = job.accelerator_text.as_ref().filter(|_| !folder.accelerator().exists()) {
+        write(&folder.accelerator(), text.as_bytes())?;
+    }
     write(&folder.spec(), job.to_yaml().as_bytes())?;
     Ok(folder)
 }
@@ -190,6 +237,14 @@ fn augment(file: AugmentFile) -> Augment {
     Augment { padding: file.crop.into(), flip, cutout: file.cutout.into() }
 }
 
+/// The format of a job that leaves it to the device.
+fn native(device: Device) -> PrecisionFile {
+    match Precision::native(device) {
+        Precision::Float32 => PrecisionFile::F32,
+        Precision::Bfloat16 => PrecisionFile::Bf16,
+    }
+}
+
 fn precision(job: &Job, device: Device) -> Precision {
     match job.file.precision {
         PrecisionFile::Auto => Precision::native(device),
@@ -212,20 +267,21 @@ fn environment(job: &Job, device: Device) -> Environment {
 
 impl Run<'_> {
     fn all(&self, progress: &mut dyn Progress) -> Result<Summary, SearchJobError> {
-        let mut checkpoint = Checkpoint::read(self.folder)?;
+        let damaged = SearchJobError::of_checkpoint;
+        let mut checkpoint = Checkpoint::read(self.folder, &self.job.space).map_err(damaged)?;
         let search = Search::new(&self.job.space, self.cost, self.job.settings.clone());
         let next = checkpoint.position(search.stages());
-        let mut history = HistoryWriter::resume(&self.folder.history(), next)?;
+        let mut history = HistoryWriter::resume(&self.folder.history(), next).map_err(|error| damaged(error.into()))?;
         let found = self.search(search, &mut checkpoint, &mut history, progress)?;
         let (architecture, finished) = found;
         let network = self.job.space.derive(&architecture)?.named(&self.job.name);
         let finish = Finish { run: self, architecture: &architecture, network: &network };
         finish.write_network()?;
         if !finished {
-            return finish.end(&checkpoint, None, &mut history);
+            return finish.end(&mut checkpoint, None, &mut history);
         }
         let trained = self.train(&network, &mut checkpoint, &mut history, progress)?;
-        finish.end(&checkpoint, Some(&trained), &mut history)
+        finish.end(&mut checkpoint, Some(&trained), &mut history)
     }
 
     /// The likeliest architecture, and whether the search came to its end.
@@ -247,7 +303,7 @@ impl Run<'_> {
             if entered.as_ref() != Some(&stage) {
                 search::TaskLoss::enter(&mut supernet, &stage)?;
                 if let Some(path) = checkpoint.supernet(self.folder, search.state()) {
-                    supernet.load(&path)?;
+                    supernet.load(&path).map_err(|error| SearchJobError::from(error).of_checkpoint())?;
                 }
                 entered = Some(stage);
             }
@@ -256,7 +312,7 @@ impl Run<'_> {
             checkpoint.search_seconds += progress.seconds() - began;
             match outcome {
                 Outcome::Interrupted => {
-                    checkpoint.keep_seconds(self.folder)?;
+                    checkpoint.keep_measures(self)?;
                     return Ok((search.likeliest(), false));
                 }
                 Outcome::Epoch(record) => {
@@ -302,7 +358,7 @@ impl Run<'_> {
         let recipe = self.recipe();
         let mut trainer = Trainer::new(network, self.loader, &split, recipe)?;
         if let Some((path, done)) = checkpoint.trainer(self.folder) {
-            trainer.load(&path, done)?;
+            trainer.load(&path, done).map_err(|error| SearchJobError::from(error).of_checkpoint())?;
         }
         let steps = (split.len() / recipe.batch.min(split.len())) as u64;
         progress.begin("training", steps * u64::from(recipe.epochs), steps * u64::from(trainer.done()));
@@ -312,7 +368,7 @@ impl Run<'_> {
             checkpoint.train_seconds += progress.seconds() - began;
             match outcome {
                 train::Outcome::Interrupted => {
-                    checkpoint.keep_seconds(self.folder)?;
+                    checkpoint.keep_measures(self)?;
                     return Trained::interrupted(&trainer);
                 }
                 train::Outcome::Epoch(mut record) => {

@@ -1,13 +1,14 @@
 //! A job: data, space, accelerator, objective, search, training, in one YAML file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::accel::{AccelError, Accelerator, Timing};
-use crate::load::{self, LoadError, Place, Spanned, unplaced};
+use crate::load::{self, LoadError, Place, Ranges, Spanned, unplaced};
 use crate::network::Shape;
+use crate::record::ACCELERATOR;
 use crate::search::{ObjectiveFile, SearchFile, Settings};
 use crate::space::Space;
 use crate::space::file::{Setting, SpaceFile};
@@ -24,7 +25,7 @@ pub struct JobFile {
     pub name: Spanned<String>,
     /// Images.
     pub data: DataFile,
-    /// Name of a shipped accelerator, or the path of a file.
+    /// Name of a shipped accelerator, or the path of a file; a relative path starts at the job's folder.
     #[schemars(with = "String")]
     pub accelerator: Spanned<String>,
     /// Timing of the objective and of what is reported, where not the accelerator's own.
@@ -224,6 +225,8 @@ pub struct Job {
     pub space: Space,
     /// What it is to run on.
     pub accelerator: Accelerator,
+    /// The text of the accelerator's file; nothing where it is a shipped one.
+    pub accelerator_text: Option<String>,
     /// The timing of objective and report.
     pub timing: Timing,
     /// Images at once in the objective.
@@ -240,7 +243,7 @@ pub enum JobError {
     /// The file is not what it should be.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The accelerator that `--accel` names.
+    /// The accelerator.
     #[error(transparent)]
     Accelerator(#[from] AccelError),
     /// A `--set` that is no `KEY=VALUE`, or names no key of the job.
@@ -276,20 +279,21 @@ impl Job {
         Self::parse(&text, &path.display().to_string(), overrides)
     }
 
-    /// Reads a job from YAML text; `origin` names it in errors.
+    /// Reads a job from YAML text; `origin` is its path, which names it in errors and is where relative paths start.
+    ///
+    /// Paths of `overrides` start at the present folder.
     ///
     /// # Errors
     /// As [`Job::load`].
     pub fn parse(text: &str, origin: &str, overrides: &Overrides) -> Result<Self, JobError> {
-        let mut file: JobFile = load::parse(text, origin)?;
-        let mut origin = origin.to_owned();
-        if !overrides.set.is_empty() {
-            origin.push_str(" with --set");
-            let text = super::set::apply(&file, &overrides.set)?;
-            file = load::parse(&text, &origin)?;
-            // Once more, so that the lines of what is rejected later are those of the text that `to_yaml` writes.
-            file = load::parse(&load::to_yaml(&file), &origin)?;
-        }
+        let file: JobFile = load::parse(text, origin)?;
+        let attempt = |count: usize| Self::changed(&file, origin, overrides, &overrides.set[..count]);
+        attempt(overrides.set.len()).map_err(|error| super::set::blame(error, &overrides.set, attempt))
+    }
+
+    /// The job of `file` with the changes `set`, then those of the other `overrides`.
+    fn changed(file: &JobFile, origin: &str, overrides: &Overrides, set: &[String]) -> Result<Self, JobError> {
+        let mut file = super::set::changed(file, origin, set)?;
         if let Some(name) = &overrides.accelerator {
             file.accelerator = unplaced(name.clone());
         }
@@ -299,10 +303,11 @@ impl Job {
         if let Some(seed) = overrides.seed {
             file.seed = seed;
         }
-        Self::meant(file, &origin)
+        Self::meant(file, origin)
     }
 
     fn meant(file: JobFile, origin: &str) -> Result<Self, JobError> {
+        let ranges = Ranges { origin };
         let reject = |place: Place, reason: String| JobError::Load(place.reject(origin, reason));
         if file.version.value != 1 {
             return Err(reject(Place::of(&file.version), format!("version must be 1, got {}", file.version.value)));
@@ -314,7 +319,7 @@ impl Job {
             return Err(reject(Place::of(&file.name), reason));
         }
         file.data.check(origin)?;
-        let accelerator = accelerator(&file.accelerator, origin)?;
+        let (accelerator, accelerator_text) = accelerator(&file.accelerator, origin)?;
         let timing = match &file.timing {
             None => accelerator.timing,
             Some(timing) => timing
@@ -329,21 +334,57 @@ impl Job {
         let input = Shape::new(&[3, 32, 32]).expect("a fixed shape");
         let setting = Setting { name: &name, origin, input, classes: 10 };
         let space = file.space.clone().into_space(&setting)?;
-        let hardware_batch = file.objective.hardware_batch.value;
-        if hardware_batch == 0 || hardware_batch > 1 << 20 {
-            let reason = format!("hardware-batch must lie in 1..={}, got {hardware_batch}", 1 << 20);
-            return Err(reject(Place::of(&file.objective.hardware_batch), reason));
-        }
+        let hardware_batch = ranges.whole("hardware-batch", &file.objective.hardware_batch, 1, 1 << 20)?.into();
         let settings = file.search.settings(&file.objective, file.seed, origin)?;
         stages_fit(&space, &settings, &file, origin)?;
         let training = file.training.settings(origin)?;
-        Ok(Self { name, space, accelerator, timing, hardware_batch, settings, training, file })
+        file.batches_fit(origin)?;
+        Ok(Self { name, space, accelerator, accelerator_text, timing, hardware_batch, settings, training, file })
+    }
+
+    /// The job as its run folder keeps it: the accelerator is shipped or the copy beside it, the precision that of the
+    /// device.
+    #[must_use]
+    pub fn settled(mut self, native: PrecisionFile) -> Self {
+        if self.accelerator_text.is_some() {
+            self.file.accelerator = unplaced(ACCELERATOR.to_owned());
+        }
+        if self.file.precision == PrecisionFile::Auto {
+            self.file.precision = native;
+        }
+        self
     }
 
     /// The job as a file that runs again as it is.
     #[must_use]
     pub fn to_yaml(&self) -> String {
         load::to_yaml(&self.file)
+    }
+}
+
+impl JobFile {
+    /// A step takes a whole batch, so no batch may hold more images than there are.
+    fn batches_fit(&self, origin: &str) -> Result<(), LoadError> {
+        let (training, selection) = (self.data.training.value, self.data.selection.value);
+        let (learned, from) = match self.training.images {
+            TrainingImages::Training => (training, "of data.training"),
+            TrainingImages::All => (training + selection, "of data.training and data.selection"),
+            TrainingImages::Everything => (self.data.set.pool(), "of the data set"),
+        };
+        let batches = [
+            ("search.batch", &self.search.batch, training, "of data.training"),
+            ("search.batch", &self.search.batch, selection, "of data.selection"),
+            ("training.batch", &self.training.batch, learned, from),
+        ];
+        match batches.into_iter().find(|(_, batch, images, _)| batch.value > *images) {
+            None => Ok(()),
+            Some((name, batch, images, from)) => {
+                let reason = format!("{name} must be at most the {images} images {from}, got {}", batch.value);
+                let place = Place::of(batch);
+                let place = if place.line == 0 { Place::of(&self.data.training) } else { place };
+                Err(place.reject(origin, reason))
+            }
+        }
     }
 }
 
@@ -364,14 +405,30 @@ fn stages_fit(space: &Space, settings: &Settings, file: &JobFile, origin: &str) 
     Ok(())
 }
 
-fn accelerator(name: &Spanned<String>, origin: &str) -> Result<Accelerator, JobError> {
-    Accelerator::named_or_path(&name.value).map_err(|error| {
-        let place = Place::of(name);
-        match error {
-            AccelError::Unknown { .. } if place.line > 0 => JobError::Load(place.reject(origin, error)),
-            AccelError::Unknown { .. } | AccelError::Load { .. } => JobError::Accelerator(error),
-        }
-    })
+/// The accelerator of a job, and its text where it is a file.
+fn accelerator(name: &Spanned<String>, origin: &str) -> Result<(Accelerator, Option<String>), JobError> {
+    let place = Place::of(name);
+    // What the command line gives stands in no text, and starts at the present folder.
+    let path = match Path::new(origin).parent() {
+        Some(folder) if place.line > 0 => folder.join(&name.value),
+        Some(_) | None => PathBuf::from(&name.value),
+    };
+    let shipped = Accelerator::shipped().iter().any(|shipped| shipped.name == name.value);
+    if !shipped && (path.exists() || looks_like_a_path(&name.value)) {
+        let text = load::text(&path).map_err(AccelError::Load)?;
+        let accelerator = Accelerator::parse(&text, &path.display().to_string()).map_err(AccelError::Load)?;
+        return Ok((accelerator, Some(text)));
+    }
+    let accelerator = Accelerator::named_or_path(&name.value).map_err(|error| match error {
+        AccelError::Unknown { .. } if place.line > 0 => JobError::Load(place.reject(origin, error)),
+        AccelError::Unknown { .. } | AccelError::Load { .. } => JobError::Accelerator(error),
+    })?;
+    Ok((accelerator, None))
+}
+
+fn looks_like_a_path(name: &str) -> bool {
+    let path = Path::new(name);
+    path.extension().is_some() || path.components().count() > 1
 }
 
 impl DataFile {
@@ -395,30 +452,17 @@ impl DataFile {
 
 impl TrainingFile {
     fn settings(&self, origin: &str) -> Result<TrainingSettings, LoadError> {
-        let whole = |name: &str, value: &Spanned<u64>, least: u32, most: u32| match u32::try_from(value.value) {
-            Ok(number) if (least..=most).contains(&number) => Ok(number),
-            _ => {
-                let reason = format!("{name} must lie in {least}..={most}, got {}", value.value);
-                Err(Place::of(value).reject(origin, reason))
-            }
-        };
-        let number = |name: &str, value: &Spanned<f64>, least: f64, most: f64| {
-            if (least..=most).contains(&value.value) {
-                return Ok(value.value);
-            }
-            let reason = format!("{name} must lie in {least}..={most}, got {}", value.value);
-            Err(Place::of(value).reject(origin, reason))
-        };
+        let ranges = Ranges { origin };
         Ok(TrainingSettings {
-            epochs: whole("epochs", &self.epochs, 0, 1_000_000)?,
-            batch: whole("batch", &self.batch, 2, 65_536)? as usize,
+            epochs: ranges.whole("epochs", &self.epochs, 0, 1_000_000)?,
+            batch: ranges.whole("batch", &self.batch, 2, 65_536)? as usize,
             images: self.images,
-            learning_rate: number("learning-rate", &self.learning_rate, 1e-9, 100.0)?,
-            warm_up: number("warm-up", &self.warm_up, 0.0, 0.9)?,
-            momentum: number("momentum", &self.momentum, 0.0, 0.9999)?,
-            weight_decay: number("weight-decay", &self.weight_decay, 0.0, 1.0)?,
-            label_smoothing: number("label-smoothing", &self.label_smoothing, 0.0, 0.9)?,
-            clip: number("clip", &self.clip, 1e-6, 1e9)?,
+            learning_rate: ranges.number("learning-rate", &self.learning_rate, 1e-9, 100.0)?,
+            warm_up: ranges.number("warm-up", &self.warm_up, 0.0, 0.9)?,
+            momentum: ranges.number("momentum", &self.momentum, 0.0, 0.9999)?,
+            weight_decay: ranges.number("weight-decay", &self.weight_decay, 0.0, 1.0)?,
+            label_smoothing: ranges.number("label-smoothing", &self.label_smoothing, 0.0, 0.9)?,
+            clip: ranges.number("clip", &self.clip, 1e-6, 1e9)?,
         })
     }
 }

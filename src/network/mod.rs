@@ -236,5 +236,9 @@ fn is_name(name: &str) -> bool {
     })
 }
 
+/// A network file with every operator in it, for the tests of all rooms that handle each.
+#[cfg(test)]
+pub(crate) const EVERY_OPERATOR: &str = include_str!("every_operator.yaml");
+
 #[cfg(test)]
 mod tests;

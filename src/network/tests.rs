@@ -13,36 +13,9 @@ fn message(text: &str) -> String {
     parse(&nodes(text)).unwrap_err()
 }
 
-const EVERY_OPERATOR: &str = "
-  - { name: stem, op: { conv2d: { out-channels: 8, kernel: 3, bias: true } } }
-  - { name: bn, op: batch-norm }
-  - { name: act, op: relu }
-  - { name: dw, op: { conv2d: { out-channels: 8, kernel: [3, 5], groups: 8, dilation: 2, stride: [2, 1] } } }
-  - { name: a6, op: relu6 }
-  - { name: leaky, op: { leaky-relu: { slope: 0.1 } } }
-  - { name: silu, op: silu }
-  - { name: swish, op: hard-swish }
-  - { name: pool, op: { max-pool: { kernel: 3, stride: 2, padding: 1 } } }
-  - { name: mean, op: { average-pool: { kernel: 2, stride: 1, padding: 1 } }, inputs: [silu] }
-  - { name: squeeze, op: global-average-pool, inputs: [pool] }
-  - { name: gate, op: sigmoid }
-  - { name: hard, op: hard-sigmoid }
-  - { name: scaled, op: multiply, inputs: [pool, hard] }
-  - { name: same, op: identity }
-  - { name: none, op: { zero: { channels: 8 } }, inputs: [pool] }
-  - { name: sum, op: add, inputs: [same, none, pool] }
-  - { name: fit, op: { fit-channels: { channels: 12 } }, inputs: [sum] }
-  - { name: both, op: concat, inputs: [fit, sum] }
-  - { name: flat, op: flatten }
-  - { name: meanflat, op: flatten, inputs: [mean] }
-  - { name: joined, op: concat, inputs: [flat, meanflat] }
-  - { name: fc, op: { linear: { out-features: 10 } } }
-  - { name: prob, op: softmax }
-";
-
 #[test]
 fn every_operator_survives_the_file() {
-    let network = parse(&nodes(EVERY_OPERATOR)).unwrap();
+    let network = parse(EVERY_OPERATOR).unwrap();
     let shape = |name: &str| network.nodes().find(|(_, n)| n.name == name).unwrap().1.shape.to_string();
     // 32 rows: window 2*(3-1)+1 = 5, padding 2, stride 2: floor((32+4-5)/2)+1 = 16. Columns: same at stride 1.
     assert_eq!(shape("dw"), "[8, 16, 32]");

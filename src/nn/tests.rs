@@ -11,33 +11,8 @@ fn values(tensor: &Tensor) -> Vec<f64> {
 
 #[test]
 fn every_operator_gives_the_shape_that_the_network_says() {
-    let text = "
-  - { name: stem, op: { conv2d: { out-channels: 8, kernel: 3, bias: true } } }
-  - { name: bn, op: batch-norm }
-  - { name: act, op: relu }
-  - { name: dw, op: { conv2d: { out-channels: 8, kernel: [3, 5], groups: 8, dilation: 2, stride: [2, 1] } } }
-  - { name: a6, op: relu6 }
-  - { name: leaky, op: { leaky-relu: { slope: 0.1 } } }
-  - { name: silu, op: silu }
-  - { name: swish, op: hard-swish }
-  - { name: pool, op: { max-pool: { kernel: 3, stride: 2, padding: 1 } } }
-  - { name: mean, op: { average-pool: { kernel: 2, stride: 1, padding: 1 } }, inputs: [silu] }
-  - { name: squeeze, op: global-average-pool, inputs: [pool] }
-  - { name: gate, op: sigmoid }
-  - { name: hard, op: hard-sigmoid }
-  - { name: scaled, op: multiply, inputs: [pool, hard] }
-  - { name: same, op: identity }
-  - { name: none, op: { zero: { channels: 8 } }, inputs: [pool] }
-  - { name: sum, op: add, inputs: [same, none, pool] }
-  - { name: fit, op: { fit-channels: { channels: 12 } }, inputs: [sum] }
-  - { name: both, op: concat, inputs: [fit, sum] }
-  - { name: flat, op: flatten }
-  - { name: meanflat, op: flatten, inputs: [mean] }
-  - { name: joined, op: concat, inputs: [flat, meanflat] }
-  - { name: fc, op: { linear: { out-features: 10 } } }
-  - { name: prob, op: softmax }
-";
-    let module = module(text, "[3, 32, 32]");
+    let network = Network::parse(crate::network::EVERY_OPERATOR, "n").unwrap();
+    let module = Module::new(&network, Device::Cpu, 7).unwrap();
     let input = Tensor::ones([2, 3, 32, 32], (Kind::Float, Device::Cpu));
     for phase in [Phase::Train, Phase::Batch, Phase::Evaluate] {
         let mut seen = 0;

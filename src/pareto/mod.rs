@@ -22,6 +22,14 @@ pub enum ParetoError {
     /// A folder that is no run's, or whose summary cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// Of several folders some that are no run's, or whose summary cannot be read.
+    #[error("{} of {given} run folders cannot be used; nothing was drawn{}", .errors.len(), listed(.errors))]
+    Folders {
+        /// How many folders were given.
+        given: usize,
+        /// What is wrong with each.
+        errors: Vec<String>,
+    },
     /// A number that no run can have.
     #[error("`{name}`: {rule}, got {given}")]
     Value {
@@ -145,6 +153,14 @@ impl Front {
     #[must_use]
     pub fn reference(&self) -> Reference {
         self.reference
+    }
+
+    /// Names of the points that the reference does not bound: what they dominate is no part of the hypervolume.
+    #[must_use]
+    pub fn outside(&self) -> Vec<&str> {
+        let Reference { error, latency_ms } = self.reference;
+        let outside = self.points.iter().filter(|point| point.error >= error || point.latency_ms >= latency_ms);
+        outside.map(|point| point.name.as_str()).collect()
     }
 
     /// Area that the front dominates up to the reference, in ms (error is a fraction); more is better.
@@ -303,6 +319,15 @@ mod tests {
         let Reference { error, latency_ms } = front.reference();
         assert!((error - 0.55).abs() < 1e-12 && (latency_ms - 2.2).abs() < 1e-12);
         assert!(front.hypervolume() > 0.0);
+    }
+
+    #[test]
+    fn points_beyond_the_reference_or_level_with_it_are_outside() {
+        let points = vec![point("a", 0.5, 1.0), point("b", 0.25, 2.0), point("c", 0.75, 1.5), point("d", 0.4, 9.0)];
+        let reference = Some(Reference { error: 0.75, latency_ms: 3.0 });
+        assert_eq!(Front::new("tpu-v1", points.clone(), reference).unwrap().outside(), ["c", "d"]);
+        let reference = Some(Reference { error: 1.0, latency_ms: 10.0 });
+        assert!(Front::new("tpu-v1", points, reference).unwrap().outside().is_empty());
     }
 
     #[test]

@@ -25,21 +25,28 @@ pub struct Runs {
 /// `<name>-s<seed>`, and the folder's path where that is shared as well.
 ///
 /// # Errors
-/// [`ParetoError::Record`] where a folder is not there, is no run's, or its summary cannot be read;
-/// [`ParetoError::Value`] where an accuracy is no fraction; [`ParetoError::NoPoints`] where nothing is left.
+/// [`ParetoError::Record`] where the one folder is not there, is no run's, or its summary cannot be read;
+/// [`ParetoError::Value`] where its accuracy is no fraction; [`ParetoError::Folders`] with all such folders where there
+/// are several; [`ParetoError::NoPoints`] where nothing is left.
 pub fn points_of_runs(folders: &[PathBuf]) -> Result<Runs, ParetoError> {
     let mut warnings = Vec::new();
     let mut found: Vec<(Point, Summary)> = Vec::new();
     let mut seen = BTreeSet::new();
+    let mut errors = Vec::new();
     for folder in folders {
         if !seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
             warnings.push(format!("`{}` is given twice and counted once", folder.display()));
             continue;
         }
-        match point_of_run(folder)? {
-            Ok(run) => found.push(run),
-            Err(reason) => warnings.push(format!("`{}` is left out: {reason}", folder.display())),
+        match point_of_run(folder) {
+            Ok(Ok(run)) => found.push(run),
+            Ok(Err(reason)) => warnings.push(format!("`{}` is left out: {reason}", folder.display())),
+            Err(error) if folders.len() == 1 => return Err(error),
+            Err(error) => errors.push(error.to_string()),
         }
+    }
+    if !errors.is_empty() {
+        return Err(ParetoError::Folders { given: folders.len(), errors });
     }
     if found.is_empty() {
         return Err(ParetoError::NoPoints { given: folders.len(), skipped: warnings });
@@ -106,11 +113,16 @@ fn unfair(runs: &[(Point, Summary)]) -> Vec<String> {
     let timing: BTreeSet<String> = runs.iter().filter_map(|(_, summary)| summary.timing.clone()).collect();
     let stopped = runs.iter().filter(|(_, summary)| !summary.is_finished());
     let stopped = stopped.filter_map(|(point, _)| point.run.as_ref()).map(|run| format!("`{run}` was interrupted"));
+    let doubtful = runs.iter().flat_map(|(point, summary)| {
+        let run = point.run.clone().unwrap_or_default();
+        summary.warnings.iter().map(move |warning| format!("`{run}`: {warning}"))
+    });
     [("kinds of accuracy", kinds), ("data sets", data), ("timings", timing)]
         .into_iter()
         .filter(|(_, values)| values.len() > 1)
         .map(|(what, values)| format!("the runs are of different {what}: {}", Vec::from_iter(values).join(", ")))
         .chain(stopped)
+        .chain(doubtful)
         .collect()
 }
 
@@ -193,6 +205,13 @@ mod tests {
         let message = points_of_runs(&[above.path().join("none")]).unwrap_err().to_string();
         assert!(message.contains("none cannot be read"), "{message}");
         let percent = make(above.path(), &Run { folder: "p", seed: 0, accuracy: r#"{"validation":null,"test":75.0}"# });
+        let absent = above.path().join("none");
+        let both = points_of_runs(&[absent.clone(), percent.clone()]).unwrap_err().to_string();
+        assert!(both.starts_with("2 of 2 run folders cannot be used; nothing was drawn\n"), "{both}");
+        assert!(
+            both.contains(&format!("\n  {} cannot be read", absent.display())) && both.contains("got 75"),
+            "{both}"
+        );
         let message = points_of_runs(&[percent]).unwrap_err().to_string();
         assert!(message.contains("an accuracy is a fraction from 0 to 1, got 75"), "{message}");
     }

@@ -1,7 +1,12 @@
 //! From values to places on an axis, and the round numbers along it.
 
+use super::canvas::{Size, text_width};
+
 /// How far an axis goes beyond its values, as a part of their range.
 const MARGIN: f64 = 0.06;
+
+/// A label with more letters than this is written with a power of ten.
+const LONGEST_LABEL: f64 = 6.0;
 
 /// More ticks than any axis has; also the end where numbers are too large to count on by one.
 const MOST_TICKS: usize = 1000;
@@ -13,8 +18,30 @@ pub(super) struct Axis {
     low: f64,
     high: f64,
     ticks: Vec<f64>,
-    /// Digits after the point of a label; nothing where each label has what it needs.
-    decimals: Option<usize>,
+    form: Form,
+    /// Room that labels have at least, pixels.
+    room: f64,
+}
+
+/// How numbers stand beside their ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Each with the digits that it needs.
+    Plain,
+    /// With so many digits after the point.
+    Fixed(usize),
+    /// As a power of ten times a number with so many digits after the point.
+    Power(usize),
+}
+
+impl Form {
+    /// The shortest form that tells multiples of `step` from `low` to `high` apart.
+    fn of(low: f64, high: f64, step: f64) -> Self {
+        let magnitude = low.abs().max(high.abs()).max(f64::MIN_POSITIVE).log10().floor();
+        let after = decimals(step);
+        let letters = magnitude.max(0.0) + 1.0 + if after > 0 { 1.0 + after as f64 } else { 0.0 };
+        if letters <= LONGEST_LABEL { Self::Fixed(after) } else { Self::Power(decimals(step / 10f64.powf(magnitude))) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,29 +67,43 @@ impl Axis {
         }
         let margin = (high / low).powf(MARGIN);
         let (low, high) = (low / margin, high * margin);
-        Self { scale: Scale::Log, low, high, ticks: log_ticks(low, high, ticks), decimals: None }
+        Self { scale: Scale::Log, low, high, ticks: log_ticks(low, high, ticks), form: Form::Plain, room: 0.0 }
     }
 
     /// A linear axis from `low` to `high`.
     pub(super) fn between(low: f64, high: f64, ticks: usize) -> Self {
         let step = round_step((high - low) / ticks.max(1) as f64);
-        Self { scale: Scale::Linear, low, high, ticks: multiples(low, high, step), decimals: Some(decimals(step)) }
+        Self {
+            scale: Scale::Linear,
+            low,
+            high,
+            ticks: multiples(low, high, step),
+            form: Form::of(low, high, step),
+            room: 0.0,
+        }
     }
 
     /// A linear axis from `low` to `high` in whole numbers, as epochs are.
     pub(super) fn whole(low: f64, high: f64, ticks: usize) -> Self {
         let step = round_step((high - low) / ticks.max(1) as f64).max(1.0);
-        Self { scale: Scale::Linear, low, high, ticks: multiples(low, high, step), decimals: Some(0) }
+        Self { scale: Scale::Linear, low, high, ticks: multiples(low, high, step), form: Form::Fixed(0), room: 0.0 }
     }
 
     /// A linear axis from 0 to `high` without ticks.
     pub(super) fn blank(high: f64) -> Self {
-        Self { scale: Scale::Linear, low: 0.0, high, ticks: Vec::new(), decimals: None }
+        Self { scale: Scale::Linear, low: 0.0, high, ticks: Vec::new(), form: Form::Plain, room: 0.0 }
     }
 
     /// A linear axis from 0 to `high` with ticks at multiples of `step`.
     pub(super) fn stepped(high: f64, step: f64) -> Self {
-        Self { scale: Scale::Linear, low: 0.0, high, ticks: multiples(0.0, high, step), decimals: Some(0) }
+        Self {
+            scale: Scale::Linear,
+            low: 0.0,
+            high,
+            ticks: multiples(0.0, high, step),
+            form: Form::Fixed(0),
+            room: 0.0,
+        }
     }
 
     /// The same axis without ticks above `limit`, where there can be no values.
@@ -86,10 +127,23 @@ impl Axis {
 
     /// `value` as it stands beside its tick.
     pub(super) fn label(&self, value: f64) -> String {
-        match self.decimals {
-            Some(decimals) => fixed(value, decimals),
-            None => plain(value),
+        match self.form {
+            Form::Plain => plain(value),
+            Form::Fixed(decimals) => fixed(value, decimals),
+            Form::Power(_) if value == 0.0 => "0".to_owned(),
+            Form::Power(decimals) => format!("{value:.decimals$e}"),
         }
+    }
+
+    /// Width of the widest label, or of the room that was made for it where that is more; pixels.
+    pub(super) fn label_width(&self) -> f64 {
+        self.ticks.iter().map(|tick| text_width(&self.label(*tick), Size::Small)).fold(self.room, f64::max)
+    }
+
+    /// The same axis with labels of at least this width, pixels, so that the names of several stand in one line.
+    pub(super) fn with_label_width(mut self, width: f64) -> Self {
+        self.room = width;
+        self
     }
 
     /// The low end.
@@ -189,11 +243,24 @@ mod tests {
         let labels: Vec<String> = axis.ticks().iter().map(|tick| axis.label(*tick)).collect();
         assert_eq!(labels, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         let axis = Axis::between(0.0, 4e-9, 4);
-        assert_eq!(axis.label(axis.ticks()[1]), "0.000000001");
+        assert_eq!(axis.label(axis.ticks()[1]), "1e-9");
         let axis = Axis::between(90.0, 110.0, 4).ticks_up_to(100.0);
         assert_eq!(axis.ticks(), [90.0, 95.0, 100.0]);
         let axis = Axis::whole(1.0, 4.0, 8);
         assert_eq!(axis.ticks(), [1.0, 2.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    fn long_numbers_are_powers_of_ten_that_still_differ() {
+        let labels = |low: f64, high: f64| -> Vec<String> {
+            let axis = Axis::between(low, high, 4);
+            axis.ticks().iter().map(|tick| axis.label(*tick)).collect()
+        };
+        assert_eq!(labels(0.0, 8e5), ["0", "200000", "400000", "600000", "800000"]);
+        assert_eq!(labels(0.0, 2e9), ["0", "5.0e8", "1.0e9", "1.5e9", "2.0e9"]);
+        assert_eq!(labels(1.0001e9, 1.0003e9), ["1.00010e9", "1.00015e9", "1.00020e9", "1.00025e9", "1.00030e9"]);
+        assert_eq!(labels(-4e-6, 0.0), ["-4e-6", "-3e-6", "-2e-6", "-1e-6", "0"]);
+        assert_eq!(labels(0.0, 0.004), ["0.000", "0.001", "0.002", "0.003", "0.004"]);
     }
 
     #[test]

@@ -15,6 +15,10 @@ const LINE: f64 = 18.0;
 const MOST_NAMED: usize = 60;
 /// More points than this, as of a table, are dots where they are not on the front.
 const MOST_SHAPES: usize = 400;
+/// Marks nearer than this, pixels, look like one.
+const ONE_PLACE: f64 = 2.0;
+/// Most names that are written for one place.
+const MOST_TOGETHER: usize = 3;
 const DOT_RADIUS: f64 = 1.5;
 const DENSE_FRONT_RADIUS: f64 = 4.0;
 const FRONT_RADIUS: f64 = 5.5;
@@ -24,7 +28,7 @@ const OTHER_RADIUS: f64 = 3.5;
 ///
 /// Latency is logarithmic where it spans more than a decade. The fill is the utilization, as the bar at the side says,
 /// grey where it is not known; shape and outline tell accelerators apart. Points are named where there is room, those on
-/// the front first. The caption states reference and hypervolume.
+/// the front first, and points in one place together. The caption states reference and hypervolume.
 #[must_use]
 pub fn front_svg(fronts: &[Front]) -> String {
     let height = PANEL[1][1] + 55.0 + LINE * fronts.len().max(1) as f64;
@@ -123,7 +127,7 @@ fn fill(point: &Point, colours: Option<[f64; 2]>) -> plotters::style::RGBColor {
 /// Names, those on a front first; a line to the mark where the name stands off.
 fn names(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front]) {
     let all: usize = fronts.iter().map(|front| front.points().len()).sum();
-    let mut labels: Vec<Label> = Vec::new();
+    let mut places: Vec<([f64; 2], Vec<&str>)> = Vec::new();
     let mut taken: Vec<Corners> = Vec::new();
     for on_front in [true, false] {
         for front in fronts {
@@ -131,19 +135,33 @@ fn names(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front]) {
                 let mark = panel.place(point.latency_ms, accuracy(point));
                 let radius = if on_front { FRONT_RADIUS } else { OTHER_RADIUS } + 1.0;
                 taken.push([mark.map(|at| at - radius), mark.map(|at| at + radius)]);
-                let again = labels.iter().any(|label| label.mark == mark);
-                if (on_front || all <= MOST_NAMED) && !again {
-                    labels.push(Label { text: shortened(&point.name, Size::Small, 170.0), mark });
+                if on_front || all <= MOST_NAMED {
+                    let same = |at: &[f64; 2]| (at[0] - mark[0]).hypot(at[1] - mark[1]) < ONE_PLACE;
+                    match places.iter_mut().find(|(at, _)| same(at)) {
+                        Some((_, names)) => names.push(&point.name),
+                        None => places.push((mark, vec![&point.name])),
+                    }
                 }
             }
         }
     }
+    let labels: Vec<Label> = places.iter().map(|(mark, names)| Label { text: together(names), mark: *mark }).collect();
     taken.extend(fronts.iter().flat_map(|front| line_boxes(&steps(panel, front))));
     for (label, place) in labels.iter().zip(arrange(&labels, panel.corners, taken)) {
         if let Some(place) = place {
             name(canvas, label, place);
         }
     }
+}
+
+/// The names of the points in one place, the first few of many.
+fn together(names: &[&str]) -> String {
+    let few = names.iter().take(MOST_TOGETHER).map(|name| shortened(name, Size::Small, 170.0));
+    let mut text = few.collect::<Vec<_>>().join(", ");
+    if names.len() > MOST_TOGETHER {
+        text.push_str(&format!(" and {} more", names.len() - MOST_TOGETHER));
+    }
+    text
 }
 
 /// The places that an upright or level line covers.

@@ -3,11 +3,12 @@
 use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, Dash, Look, Size, Stroke, drawing, text_width};
 use super::colour::{INK, series};
-use super::panel::{Panel, nothing};
+use super::panel::{Panel, left_margin, nothing};
 use crate::record::{HistoryRecord, Stage};
 
 const WIDTH: f64 = 1000.0;
-const LEFT: f64 = 75.0;
+/// Least room for the numbers at the left, pixels.
+const LEAST_LEFT: f64 = 75.0;
 const RIGHT: f64 = 980.0;
 const TOP: f64 = 72.0;
 /// Height of a row of panels and the gap below it, pixels.
@@ -77,32 +78,40 @@ pub fn history_svg(records: &[HistoryRecord]) -> String {
     let columns = columns(records);
     let rows: Vec<usize> = (0..ROWS.len()).filter(|&row| columns.iter().any(|column| column.has(row))).collect();
     let bottom = TOP + (ROW[0] + ROW[1]) * rows.len().max(1) as f64;
-    let sheet = Sheet { spans: spans(&columns), columns, rows };
+    let axes: Vec<Axis> = rows.iter().map(|&row| axis(&columns, row)).collect();
+    let widest = axes.iter().map(Axis::label_width).fold(0.0, f64::max);
+    let axes: Vec<Axis> = axes.into_iter().map(|axis| axis.with_label_width(widest)).collect();
+    let left = axes.iter().map(left_margin).fold(LEAST_LEFT, f64::max);
+    let sheet = Sheet { left, spans: spans(&columns, left), columns, rows, axes };
     drawing([WIDTH, bottom + 40.0], |canvas| {
         sheet.legend(canvas);
         for number in 0..sheet.rows.len() {
             sheet.row(canvas, number);
         }
         if sheet.rows.is_empty() {
-            nothing(canvas, [f64::midpoint(LEFT, RIGHT), f64::midpoint(TOP, bottom)], "no epochs");
+            nothing(canvas, [f64::midpoint(left, RIGHT), f64::midpoint(TOP, bottom)], "no epochs");
         }
     })
 }
 
 /// What is drawn where.
 struct Sheet {
+    /// Left side of the first column, pixels.
+    left: f64,
     columns: Vec<Column>,
     /// Left and right side of each column, pixels.
     spans: Vec<[f64; 2]>,
     /// The rows with values, from above.
     rows: Vec<usize>,
+    /// The axis of values of each row.
+    axes: Vec<Axis>,
 }
 
 impl Sheet {
     /// Title, what the colours mean, and the names of the stages.
     fn legend(&self, canvas: &Canvas<'_>) {
-        canvas.text("History", [LEFT, 24.0], Look { size: Size::Title, anchor: Anchor::Left, colour: INK });
-        let mut left = LEFT + 110.0;
+        canvas.text("History", [self.left, 24.0], Look { size: Size::Title, anchor: Anchor::Left, colour: INK });
+        let mut left = self.left + 110.0;
         for (number, name) in COLOURS.iter().enumerate().filter(|(number, _)| self.has_colour(*number)) {
             let stroke = Stroke { colour: series(number), width: 2.5, dash: Dash::Solid };
             canvas.line(&[[left, 24.0], [left + 24.0, 24.0]], stroke);
@@ -123,8 +132,7 @@ impl Sheet {
     /// One quantity over all stages; the axis of values is common, numbers stand at the left and below alone.
     fn row(&self, canvas: &Canvas<'_>, number: usize) {
         let row = self.rows[number];
-        let values = self.columns.iter().flat_map(|column| measures_of(row).flat_map(|measure| column.curve(measure)));
-        let y = Axis::around(values.map(|[_, value]| value), 5).ticks_up_to(LIMITS[row]);
+        let y = &self.axes[number];
         let top = TOP + (ROW[0] + ROW[1]) * number as f64;
         let mut title = Some(ROWS[row]);
         for (column, [left, right]) in self.columns.iter().zip(&self.spans).filter(|(column, _)| column.has(row)) {
@@ -138,6 +146,12 @@ impl Sheet {
             }
         }
     }
+}
+
+/// The axis of values that the row has in all stages.
+fn axis(columns: &[Column], row: usize) -> Axis {
+    let values = columns.iter().flat_map(|column| measures_of(row).flat_map(|measure| column.curve(measure)));
+    Axis::around(values.map(|[_, value]| value), 5).ticks_up_to(LIMITS[row])
 }
 
 fn name(stage: Stage) -> &'static str {
@@ -187,11 +201,11 @@ fn sample(record: &HistoryRecord) -> Option<(Stage, u32, Sample)> {
 }
 
 /// Left and right side of each stage's panels, pixels.
-fn spans(columns: &[Column]) -> Vec<[f64; 2]> {
+fn spans(columns: &[Column], left: f64) -> Vec<[f64; 2]> {
     let all: f64 = columns.iter().map(Column::length).sum();
     let shares: Vec<f64> = columns.iter().map(|column| (column.length() / all).max(LEAST_SHARE)).collect();
-    let width = (RIGHT - LEFT - COLUMN_GAP * columns.len().saturating_sub(1) as f64) / shares.iter().sum::<f64>();
-    let mut left = LEFT;
+    let width = (RIGHT - left - COLUMN_GAP * columns.len().saturating_sub(1) as f64) / shares.iter().sum::<f64>();
+    let mut left = left;
     let mut spans = Vec::with_capacity(columns.len());
     for share in shares {
         spans.push([left, left + width * share]);

@@ -66,6 +66,19 @@ pub(super) struct Mark {
 
 const TICK: f64 = 4.0;
 
+/// Least distance between the middle of a name beside an axis and the frame, pixels.
+const NAME: f64 = 50.0;
+
+/// From the frame to the middle of the name beside the axis `y`, pixels: its numbers stand between.
+fn name_distance(y: &Axis) -> f64 {
+    (TICK + 3.0 + y.label_width() + 12.0).max(NAME)
+}
+
+/// Room to the left of a frame for the name and the numbers of the axis `y`, pixels.
+pub(super) fn left_margin(y: &Axis) -> f64 {
+    name_distance(y) + 25.0
+}
+
 impl Panel {
     /// Where the values `x` and `y` lie on the sheet, pixels.
     pub(super) fn place(&self, x: f64, y: f64) -> [f64; 2] {
@@ -86,7 +99,7 @@ impl Panel {
         if let Some(name) = y {
             self.y_numbers(canvas);
             let look = Look { size: Size::Normal, anchor: Anchor::Upwards, colour: INK };
-            canvas.text(name, [left - 50.0, f64::midpoint(top, bottom)], look);
+            canvas.text(name, [left - name_distance(&self.y), f64::midpoint(top, bottom)], look);
         }
     }
 

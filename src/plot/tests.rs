@@ -1,6 +1,8 @@
 //! Made-up records through every picture. `SYSTOLE_PLOTS=DIR` keeps what is drawn, to be looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use resvg::usvg;
 
 use super::*;
 use crate::pareto::{Front, Point, Reference, fronts};
@@ -17,6 +19,41 @@ fn drawn(name: &str, svg: String) -> String {
     assert!(svg.contains("font-family=\"DejaVu Sans, "), "{name}");
     assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
     svg
+}
+
+/// Every text of an SVG with its left upper and right lower corner, pixels.
+fn texts(svg: &str) -> Vec<(String, [f64; 4])> {
+    fn collect(group: &usvg::Group, found: &mut Vec<(String, [f64; 4])>) {
+        for node in group.children() {
+            match node {
+                usvg::Node::Group(group) => collect(group, found),
+                usvg::Node::Text(text) => {
+                    let place = text.abs_bounding_box();
+                    let corners = [place.left(), place.top(), place.right(), place.bottom()].map(f64::from);
+                    found.push((text.chunks().iter().map(usvg::TextChunk::text).collect(), corners));
+                }
+                usvg::Node::Path(_) | usvg::Node::Image(_) => {}
+            }
+        }
+    }
+    let mut options = usvg::Options::default();
+    options.fontdb_mut().load_font_data(canvas::FONT.to_vec());
+    let mut found = Vec::new();
+    collect(usvg::Tree::from_str(svg, &options).unwrap().root(), &mut found);
+    found
+}
+
+/// That no text of an SVG covers another or leaves the sheet of `width` pixels.
+fn no_text_covers_another(svg: &str, width: f64) {
+    let texts = texts(svg);
+    assert!(texts.len() > 5);
+    for (place, (text, a)) in texts.iter().enumerate() {
+        assert!(a[0] >= 0.0 && a[2] <= width, "`{text}` leaves the sheet: {a:?}");
+        for (other, b) in &texts[..place] {
+            let covers = a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+            assert!(!covers, "`{text}` {a:?} covers `{other}` {b:?}");
+        }
+    }
 }
 
 /// Numbers from 0 to 1 that look random: the finisher of splitmix64.
@@ -71,6 +108,10 @@ fn one_point_and_equal_points_are_drawn() {
     let equal = ["a", "b", "c"].map(|name| Point::new(name, "tpu-v1", [0.08, 0.5]));
     let svg = drawn("front-equal", front_svg(&[Front::new("tpu-v1", equal.to_vec(), None).unwrap()]));
     assert!(!svg.contains("utilization"), "without utilizations there is no bar");
+    assert!(svg.contains("a, b, c"), "points in one place are named together");
+    let five = ["a", "b", "c", "d", "e"].map(|name| Point::new(name, "tpu-v1", [0.08, 0.5]));
+    let svg = drawn("front-five-equal", front_svg(&[Front::new("tpu-v1", five.to_vec(), None).unwrap()]));
+    assert!(svg.contains("a, b, c and 2 more"));
     drawn("front-none", front_svg(&[]));
     drawn("front-zero", front_svg(&[Front::new("x", vec![Point::new("perfect", "x", [0.0, 0.0])], None).unwrap()]));
 }
@@ -134,13 +175,68 @@ fn a_history_of_all_stages() {
     drawn("history-none", history_svg(&[]));
 }
 
+/// The widths of the made-up history, all in use.
+fn widths(records: &[HistoryRecord], columns: u64) -> String {
+    widths_svg(records, columns, &BTreeSet::new()).unwrap()
+}
+
 #[test]
 fn widths_and_tile_edges() {
-    let svg = drawn("widths", widths_svg(&history(), 128));
+    let svg = drawn("widths", widths(&history(), 128));
     assert!(svg.contains("multiples of 128 columns") && svg.contains("width (channels)"));
-    drawn("widths-small", widths_svg(&history(), 16));
-    drawn("widths-large", widths_svg(&history(), 512));
-    drawn("widths-none", widths_svg(&[], 0));
+    assert!(svg.contains("search: widths") && !svg.contains("search: operators"));
+    drawn("widths-small", widths(&history(), 16));
+    drawn("widths-large", widths(&history(), 512));
+}
+
+#[test]
+fn without_a_search_of_widths_there_is_no_picture_of_them() {
+    assert_eq!(widths_svg(&[], 32, &BTreeSet::new()), None);
+    assert_eq!(widths_svg(&[search(SearchStage::Operators, 1), train(1, 1)], 32, &BTreeSet::new()), None);
+}
+
+#[test]
+fn widths_that_the_network_does_not_use_are_left_out_and_counted() {
+    let unused = BTreeSet::from(["stage0/block0/conv0".to_owned(), "stage1/block1/conv1".to_owned()]);
+    let svg = drawn("widths-unused", widths_svg(&history(), 128, &unused).unwrap());
+    assert!(svg.contains("; 2 unused widths are left out"));
+    assert!(unused.iter().all(|name| !svg.contains(name.as_str())) && svg.contains("stage0/block0/conv1"));
+    no_text_covers_another(&svg, 900.0);
+    let all = (0..9).map(|i| format!("stage{}/block{}/conv{}", i / 4, i / 2 % 2, i % 2)).collect();
+    let svg = drawn("widths-all-unused", widths_svg(&history(), 128, &all).unwrap());
+    assert!(svg.contains("the network found has none of the widths searched"));
+}
+
+#[test]
+fn a_line_stands_between_two_stages_of_widths() {
+    let mut records = history();
+    for record in &mut records {
+        let HistoryRecord::Epoch(epoch) = record else { continue };
+        epoch.widths = BTreeMap::from([("cell0".to_owned(), WidthChoice { expected: 30.0, most_likely: 32 })]);
+    }
+    let svg = drawn("widths-two-stages", widths(&records, 32));
+    assert!(svg.contains("search: operators") && svg.contains("search: widths"));
+    no_text_covers_another(&svg, 900.0);
+}
+
+#[test]
+fn numbers_of_any_length_keep_clear_of_the_name_beside_them() {
+    for scale in [1e-9, 1.0, 1e3, 1e5, 1e12] {
+        let mut records = history();
+        for record in &mut records {
+            match record {
+                HistoryRecord::Epoch(epoch) => {
+                    epoch.train_loss *= scale;
+                    epoch.validation_loss *= scale;
+                    epoch.latency_ms *= scale;
+                }
+                HistoryRecord::Train(epoch) => epoch.loss *= scale,
+                HistoryRecord::End(_) => {}
+            }
+        }
+        let svg = drawn(&format!("history-times-{scale:e}"), history_svg(&records));
+        no_text_covers_another(&svg, 1000.0);
+    }
 }
 
 fn layers(count: u32) -> Vec<Bar> {
@@ -180,7 +276,7 @@ fn names_with_marks_of_xml_are_escaped() {
 #[test]
 fn a_picture_is_written_as_its_extension_says() {
     let folder = tempfile::tempdir().unwrap();
-    let svg = widths_svg(&history(), 128);
+    let svg = widths(&history(), 128);
     let (vector, pixels) = (folder.path().join("widths.svg"), folder.path().join("widths.PNG"));
     write(&vector, &svg).unwrap();
     write(&pixels, &svg).unwrap();
@@ -191,8 +287,8 @@ fn a_picture_is_written_as_its_extension_says() {
 
 #[test]
 fn text_in_pixels_needs_no_font_of_the_system() {
-    let with = png::render(&widths_svg(&history(), 128)).unwrap();
-    let without = png::render(&widths_svg(&history(), 128).replace("multiples of 128 columns", "")).unwrap();
+    let with = png::render(&widths(&history(), 128)).unwrap();
+    let without = png::render(&widths(&history(), 128).replace("multiples of 128 columns", "")).unwrap();
     assert_ne!(with, without, "text leaves a trace");
 }
 

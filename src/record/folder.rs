@@ -10,8 +10,12 @@ use super::{RecordError, Summary, read_json};
 /// Files that only a run leaves behind.
 pub(super) const MARKS: [&str; 3] = ["spec.yaml", "history.jsonl", "summary.json"];
 
+/// The copy of an accelerator's file in a run folder.
+pub const ACCELERATOR: &str = "accelerator.yaml";
+
 /// What else a run writes; with [`MARKS`] all that `--force` takes away.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
+    ACCELERATOR,
     "environment.json",
     "checkpoint",
     "architecture.yaml",
@@ -50,7 +54,7 @@ impl RunFolder {
     /// Folders above it are made as needed. A folder that is not there is made whatever `existing` says.
     ///
     /// # Errors
-    /// [`RecordError::Exists`] as `existing` says, [`RecordError::NotARun`] where something else lies there,
+    /// [`RecordError::Exists`] as `existing` says, [`RecordError::NotAFolder`] where it is a file, [`RecordError::NotARun`] where something else lies there,
     /// [`RecordError::InUse`] where another process writes there, [`RecordError::Write`] where the system refuses.
     pub fn create(path: &Path, existing: Existing) -> Result<Self, RecordError> {
         make(path, existing)?;
@@ -83,6 +87,12 @@ impl RunFolder {
     #[must_use]
     pub fn spec(&self) -> PathBuf {
         self.path.join("spec.yaml")
+    }
+
+    /// `accelerator.yaml`: the accelerator's file, where it is no shipped one.
+    #[must_use]
+    pub fn accelerator(&self) -> PathBuf {
+        self.path.join(ACCELERATOR)
     }
 
     /// `environment.json`: an [`Environment`](super::Environment).
@@ -198,6 +208,9 @@ fn make(path: &Path, existing: Existing) -> Result<(), RecordError> {
     // Not `create_dir_all`: of two runs that start at once, one must find that the folder exists.
     match std::fs::create_dir(path) {
         Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && !path.is_dir() => {
+            Err(RecordError::NotAFolder { path: path.to_owned() })
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => match existing {
             Existing::Refuse => Err(RecordError::Exists { path: path.to_owned() }),
             Existing::Force | Existing::Resume => Ok(()),
@@ -208,6 +221,9 @@ fn make(path: &Path, existing: Existing) -> Result<(), RecordError> {
 
 /// The names in the folder, sorted.
 fn entries(path: &Path) -> Result<Vec<String>, RecordError> {
+    if path.is_file() {
+        return Err(RecordError::NotAFolder { path: path.to_owned() });
+    }
     let unreadable = |source| RecordError::read(path, source);
     let mut names = Vec::new();
     for entry in std::fs::read_dir(path).map_err(unreadable)? {
@@ -333,10 +349,14 @@ mod tests {
     fn a_place_that_cannot_be_written_is_named() {
         let above = tempfile::tempdir().unwrap();
         put(above.path(), "file");
-        for path in [above.path().join("file/run"), above.path().join("file")] {
-            let message = RunFolder::create(&path, Existing::Resume).unwrap_err().to_string();
-            assert!(message.contains("file") && message.contains("cannot be"), "{message}");
+        let message = RunFolder::create(&above.path().join("file/run"), Existing::Resume).unwrap_err().to_string();
+        assert!(message.contains("file/run cannot be written: "), "{message}");
+        let file = above.path().join("file");
+        let wanted = format!("`{}` is a file, and a run needs a folder; choose another name", file.display());
+        for existing in [Existing::Refuse, Existing::Force, Existing::Resume] {
+            assert_eq!(RunFolder::create(&file, existing).unwrap_err().to_string(), wanted);
         }
+        assert_eq!(RunFolder::open(&file).unwrap_err().to_string(), wanted);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! the records in them, [`write()`], [`write_json`] and [`read_json`] the way in and out.
 
 mod atomic;
+mod diverged;
 mod environment;
 mod folder;
 mod history;
@@ -13,8 +14,9 @@ mod summary;
 use std::path::{Path, PathBuf};
 
 pub use atomic::{read_json, write, write_json};
+pub use diverged::diverged;
 pub use environment::Environment;
-pub use folder::{Existing, RunFolder, default_path, next_free};
+pub use folder::{ACCELERATOR, Existing, RunFolder, default_path, next_free};
 pub use history::{
     Ended, HistoryRecord, HistoryWriter, Position, SearchEpoch, SearchStage, Stage, TrainEpoch, WidthChoice,
     read_history,
@@ -56,6 +58,12 @@ pub enum RecordError {
     #[error("`{}` exists; use --resume to go on or --force to start anew", path.display())]
     Exists {
         /// The folder.
+        path: PathBuf,
+    },
+    /// A file has the name of the folder.
+    #[error("`{}` is a file, and a run needs a folder; choose another name", path.display())]
+    NotAFolder {
+        /// The file.
         path: PathBuf,
     },
     /// Something else lies there, which is not ours to change.

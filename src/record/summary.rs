@@ -26,7 +26,7 @@ pub struct Summary {
     #[serde(deserialize_with = "nullable::number")]
     #[schemars(with = "Option<f64>")]
     pub train_seconds: f64,
-    /// Most memory in use at a time.
+    /// Most memory in use at a time, over all sittings.
     pub peak_memory_bytes: Bytes,
     /// Accuracies of the trained network, fractions.
     pub accuracy: Accuracy,
@@ -73,6 +73,9 @@ pub struct Summary {
     /// Name of the data set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// What casts doubt on the result, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Accuracies, fractions of the images; nothing where it was not measured.

@@ -7,7 +7,7 @@ use super::adam::AdamConfig;
 use super::sample::Temperature;
 use super::task::Paths;
 use crate::cost::CostKind;
-use crate::load::{LoadError, Place, Spanned, unplaced};
+use crate::load::{LoadError, Ranges, Spanned, unplaced};
 
 /// A setting that a rule rejects.
 pub type SettingsError = LoadError;
@@ -311,13 +311,13 @@ impl SearchFile {
         let Temperature { start, decay, floor } = self.temperature(&ranges)?;
         Ok(Settings {
             seed,
-            operators: self.operators.as_ref().map(|stage| ranges.operators(stage)).transpose()?,
+            operators: self.operators.as_ref().map(|file| operators(&ranges, file)).transpose()?,
             paths: self.operators.as_ref().map_or(PathsFile::Sampled, |stage| stage.paths).into(),
             spread: match &self.operators {
                 Some(stage) => ranges.number("spread", &stage.spread, 0.0, 10.0)?,
                 None => 0.0,
             },
-            widths: self.widths.as_ref().map(|w| ranges.stage(&w.epochs, &w.warm_up_epochs)).transpose()?,
+            widths: self.widths.as_ref().map(|w| stage(&ranges, &w.epochs, &w.warm_up_epochs)).transpose()?,
             initial: self.widths.as_ref().map_or(Initial::Flat, |stage| stage.initial),
             batch: ranges.whole("batch", &self.batch, 2, 65_536)?.into(),
             weight_steps: ranges.whole("weight-steps", &self.weight_steps, 1, 1_000_000)?,
@@ -352,39 +352,15 @@ impl WeightsFile {
     }
 }
 
-struct Ranges<'a> {
-    origin: &'a str,
+fn stage(ranges: &Ranges<'_>, epochs: &Spanned<u64>, warm_up: &Spanned<u64>) -> Result<StageSettings, LoadError> {
+    let epochs = ranges.whole("epochs", epochs, 1, 1_000_000)?;
+    let warm_up_epochs = ranges.whole("warm-up-epochs", warm_up, 0, epochs - 1)?;
+    Ok(StageSettings { epochs, warm_up_epochs })
 }
 
-impl Ranges<'_> {
-    fn number(&self, name: &str, value: &Spanned<f64>, least: f64, most: f64) -> Result<f64, LoadError> {
-        if (least..=most).contains(&value.value) {
-            return Ok(value.value);
-        }
-        let reason = format!("{name} must lie in {least}..={most}, got {}", value.value);
-        Err(Place::of(value).reject(self.origin, reason))
-    }
-
-    fn whole(&self, name: &str, value: &Spanned<u64>, least: u32, most: u32) -> Result<u32, LoadError> {
-        match u32::try_from(value.value) {
-            Ok(number) if (least..=most).contains(&number) => Ok(number),
-            _ => {
-                let reason = format!("{name} must lie in {least}..={most}, got {}", value.value);
-                Err(Place::of(value).reject(self.origin, reason))
-            }
-        }
-    }
-
-    fn stage(&self, epochs: &Spanned<u64>, warm_up: &Spanned<u64>) -> Result<StageSettings, LoadError> {
-        let epochs = self.whole("epochs", epochs, 1, 1_000_000)?;
-        let warm_up_epochs = self.whole("warm-up-epochs", warm_up, 0, epochs - 1)?;
-        Ok(StageSettings { epochs, warm_up_epochs })
-    }
-
-    fn operators(&self, file: &OperatorStageFile) -> Result<(StageSettings, Option<u64>), LoadError> {
-        let width = file.width.as_ref().map(|width| self.whole("width", width, 1, 65_536)).transpose()?;
-        Ok((self.stage(&file.epochs, &file.warm_up_epochs)?, width.map(u64::from)))
-    }
+fn operators(ranges: &Ranges<'_>, file: &OperatorStageFile) -> Result<(StageSettings, Option<u64>), LoadError> {
+    let width = file.width.as_ref().map(|width| ranges.whole("width", width, 1, 65_536)).transpose()?;
+    Ok((stage(ranges, &file.epochs, &file.warm_up_epochs)?, width.map(u64::from)))
 }
 
 fn nought() -> Spanned<f64> {

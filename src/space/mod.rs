@@ -15,6 +15,8 @@ pub use count::{Extent, ExtentError, Extremes};
 pub use derive::{Architecture, ArchitectureFile, DeriveError};
 pub use strings::{Encoding, StringError};
 
+use std::collections::BTreeSet;
+
 use crate::network::Shape;
 
 /// Place of a width choice in [`Space::widths`].
@@ -169,6 +171,18 @@ impl Space {
             reaching[edge.from.0] |= reaching[edge.to.0] && !cut(edge);
         }
         self.edges.iter().map(|edge| sourced[edge.from.0] && reaching[edge.to.0] && !cut(edge)).collect()
+    }
+
+    /// Names of the widths whose joins all lie off every way from the image to the last join of `architecture`.
+    #[must_use]
+    pub fn unused_widths(&self, architecture: &Architecture) -> BTreeSet<String> {
+        let cut = |edge: &Edge| self.operators[edge.operator.0].zero() == Some(architecture.operators[edge.operator.0]);
+        let mut used = vec![false; self.widths.len()];
+        for (edge, live) in self.edges.iter().zip(self.live(cut)) {
+            used[self.join(edge.from).width.0] |= live;
+            used[self.join(edge.to).width.0] |= live;
+        }
+        self.widths.iter().zip(used).filter(|(_, used)| !used).map(|(choice, _)| choice.name.clone()).collect()
     }
 }
 

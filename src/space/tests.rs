@@ -107,6 +107,23 @@ fn a_cell_reads_the_two_elements_before_it() {
 }
 
 #[test]
+fn widths_of_joins_that_are_cut_off_are_unused() {
+    let space = space(CELLS);
+    let unused = |operators: &[usize]| {
+        let architecture = architecture(&space, operators, &[0; 16]);
+        let searched =
+            |name: &String| space.widths.iter().any(|choice| choice.name == *name && choice.options.len() > 1);
+        space.unused_widths(&architecture).into_iter().filter(searched).collect::<Vec<_>>()
+    };
+    assert!(unused(&[0, 0, 0, 0]).is_empty());
+    // t1 from last and before, t2 from t1 and last, in both cells: without t1 nothing reads `before`, either.
+    let names = ["cell0/before", "cell0/t1", "cell1/before", "cell1/t1"];
+    assert_eq!(unused(&[2, 2, 0, 0]), names);
+    assert_eq!(unused(&[0, 0, 2, 0]), names);
+    assert!(unused(&[2, 0, 0, 0]).is_empty());
+}
+
+#[test]
 fn edges_without_source_or_way_to_the_output_are_pruned() {
     let space = space(CELLS);
     // Candidates: 0 conv, 1 identity, 2 zero; edges t1/last, t1/before, t2/t1, t2/last.

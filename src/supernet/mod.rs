@@ -153,16 +153,8 @@ impl<'a> Supernet<'a> {
     /// # Panics
     /// Before a stage is entered.
     pub fn load(&mut self, path: &Path) -> Result<(), SupernetError> {
-        let now = self.now.as_mut().expect("a stage is entered");
-        let mut kept = file::load(path, self.loader.device())?;
-        for (name, mut tensor) in now.tensors() {
-            let kept = kept.remove(&name).filter(|kept| kept.size() == tensor.size()).ok_or_else(|| {
-                let reason = "missing, or of another shape than the checkpoint's".to_owned();
-                NnError::Tensor { name, reason }
-            })?;
-            tch::no_grad(|| tensor.f_copy_(&kept))?;
-        }
-        Ok(())
+        let now = self.now.as_ref().expect("a stage is entered");
+        Ok(file::restore(path, self.loader.device(), now.tensors())?)
     }
 
     fn device(&self) -> tch::Device {
@@ -239,10 +231,7 @@ impl<'a> Supernet<'a> {
 impl Now<'_> {
     /// Weights, then moments, by name.
     fn tensors(&self) -> Vec<(String, Tensor)> {
-        let weights = self.net.tensors();
-        let moments = self.sgd.momentum().iter().enumerate();
-        let moments = moments.map(|(place, tensor)| (format!("momentum.{place:05}"), tensor.shallow_clone()));
-        weights.into_iter().chain(moments).collect()
+        file::with_moments(self.net.tensors(), self.sgd.momentum())
     }
 }
 

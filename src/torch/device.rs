@@ -76,14 +76,14 @@ pub fn open(choice: DeviceChoice) -> Result<Device, TorchError> {
 fn cuda(index: usize) -> Result<Device, TorchError> {
     let library = match cuda_library() {
         CudaLibrary::Loaded(path) => path,
-        CudaLibrary::Absent(path) => return Err(TorchError::CudaAbsent(path.clone())),
+        CudaLibrary::Absent(path) => return Err(TorchError::CudaAbsent { index, path: path.clone() }),
         CudaLibrary::Broken(path, reason) => {
-            return Err(TorchError::CudaBroken { path: path.clone(), reason: reason.clone() });
+            return Err(TorchError::CudaBroken { index, path: path.clone(), reason: reason.clone() });
         }
-        CudaLibrary::NoLibtorch => return Err(TorchError::NoLibtorch),
+        CudaLibrary::NoLibtorch => return Err(TorchError::NoLibtorch { index }),
     };
     if !Cuda::is_available() {
-        return Err(TorchError::NoGpu(library.clone()));
+        return Err(TorchError::NoGpu { index, path: library.clone() });
     }
     let count = Cuda::device_count();
     match i64::try_from(index) {
@@ -172,15 +172,15 @@ mod tests {
     fn cuda_without_cuda_says_what_was_looked_for() {
         // On a machine with so many GPUs this test would have to learn a new number.
         let message = open(DeviceChoice::Cuda(4096)).unwrap_err().to_string();
-        assert!(message.starts_with("device cuda"), "{message}");
+        assert!(message.starts_with("device cuda:4096: "), "{message}");
         assert!(message.contains("libtorch_cuda.so") || message.contains("numbered from 0"), "{message}");
     }
 
     #[test]
     fn a_missing_cuda_library_is_named_with_its_path_and_the_cure() {
         assert_eq!(
-            TorchError::CudaAbsent(PathBuf::from("/opt/libtorch/lib/libtorch_cuda.so")).to_string(),
-            "device cuda: this libtorch has no CUDA, `/opt/libtorch/lib/libtorch_cuda.so` does not exist; use `cpu`, or point \
+            TorchError::CudaAbsent { index: 3, path: PathBuf::from("/opt/libtorch/lib/libtorch_cuda.so") }.to_string(),
+            "device cuda:3: this libtorch has no CUDA, `/opt/libtorch/lib/libtorch_cuda.so` does not exist; use `cpu`, or point \
              LIBTORCH at a libtorch of the same version with CUDA"
         );
     }

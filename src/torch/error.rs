@@ -12,13 +12,22 @@ pub enum TorchError {
     UnknownDevice(String),
     /// This libtorch was built or installed without CUDA.
     #[error(
-        "device cuda: this libtorch has no CUDA, `{}` does not exist; use `cpu`, or point LIBTORCH at a libtorch of the \
-         same version with CUDA", .0.display()
+        "device cuda:{index}: this libtorch has no CUDA, `{}` does not exist; use `cpu`, or point LIBTORCH at a libtorch \
+         of the same version with CUDA", path.display()
     )]
-    CudaAbsent(PathBuf),
+    CudaAbsent {
+        /// The number that was asked for.
+        index: usize,
+        /// The library that is not there.
+        path: PathBuf,
+    },
     /// The CUDA part of libtorch is there, and does not load.
-    #[error("device cuda: `{}` does not load: {reason}; install the libraries it names, or use `cpu`", path.display())]
+    #[error(
+        "device cuda:{index}: `{}` does not load: {reason}; install the libraries it names, or use `cpu`", path.display()
+    )]
     CudaBroken {
+        /// The number that was asked for.
+        index: usize,
         /// The library.
         path: PathBuf,
         /// What the dynamic linker said.
@@ -26,12 +35,24 @@ pub enum TorchError {
     },
     /// The place of libtorch in this process is unknown.
     #[error(
-        "device cuda: libtorch_cpu.so is not among this process's mapped files, so its libtorch_cuda.so cannot be found; use `cpu`"
+        "device cuda:{index}: libtorch_cpu.so is not among this process's mapped files, so its libtorch_cuda.so cannot be \
+         found; use `cpu`"
     )]
-    NoLibtorch,
+    NoLibtorch {
+        /// The number that was asked for.
+        index: usize,
+    },
     /// CUDA is loaded, and there is nothing to run it on.
-    #[error("device cuda: `{}` is loaded, but no NVIDIA driver or GPU is visible; check `nvidia-smi`, or use `cpu`", .0.display())]
-    NoGpu(PathBuf),
+    #[error(
+        "device cuda:{index}: `{}` is loaded, but no NVIDIA driver or GPU is visible; check `nvidia-smi`, or use `cpu`",
+        path.display()
+    )]
+    NoGpu {
+        /// The number that was asked for.
+        index: usize,
+        /// The library.
+        path: PathBuf,
+    },
     /// A device number that this machine does not have.
     #[error("device cuda:{index}: this machine shows {count} CUDA device(s), numbered from 0")]
     NoSuchGpu {

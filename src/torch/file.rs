@@ -85,6 +85,31 @@ pub fn load(path: &Path, device: Device) -> Result<BTreeMap<String, Tensor>, Ten
     Ok(tensors)
 }
 
+/// Copies what the file at `path` holds into `tensors`, by name.
+///
+/// # Errors
+/// [`TensorFileError`] as of [`load`], or where one of `tensors` is missing there or has another shape.
+pub fn restore(path: &Path, device: Device, tensors: Vec<(String, Tensor)>) -> Result<(), TensorFileError> {
+    let form = |reason: String| TensorFileError::Form { path: path.to_owned(), reason };
+    let kept = load(path, device)?;
+    for (name, mut tensor) in tensors {
+        let value = kept.get(&name).ok_or_else(|| form(format!("tensor `{name}` is missing")))?;
+        if value.size() != tensor.size() {
+            return Err(form(format!("tensor `{name}` must be {:?}, got {:?}", tensor.size(), value.size())));
+        }
+        tch::no_grad(|| tensor.f_copy_(value))?;
+    }
+    Ok(())
+}
+
+/// `weights`, then the moments of an optimizer by their place, as a checkpoint names them.
+#[must_use]
+pub fn with_moments(mut weights: Vec<(String, Tensor)>, moments: &[Tensor]) -> Vec<(String, Tensor)> {
+    let named = moments.iter().enumerate();
+    weights.extend(named.map(|(place, tensor)| (format!("momentum.{place:05}"), tensor.shallow_clone())));
+    weights
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +127,24 @@ mod tests {
         assert!(tensors.iter().all(|(name, tensor)| back[name].equal(tensor)));
         save(&path, &tensors).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), first);
+    }
+
+    #[test]
+    fn restoring_copies_by_name_and_names_what_does_not_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let host = (Kind::Float, Device::Cpu);
+        let zeros = |shape: [i64; 1]| Tensor::zeros(shape, host);
+        let kept = with_moments(vec![("a".to_owned(), Tensor::ones([2], host))], &[Tensor::arange(3, host)]);
+        save(&path, &kept).unwrap();
+        let fresh = with_moments(vec![("a".to_owned(), zeros([2]))], &[zeros([3])]);
+        let into = fresh.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+        restore(&path, Device::Cpu, into).unwrap();
+        assert!(fresh.iter().zip(&kept).all(|((_, a), (_, b))| a.equal(b)));
+        let message =
+            |name: &str, shape| restore(&path, Device::Cpu, vec![(name.to_owned(), zeros(shape))]).unwrap_err();
+        assert!(message("b", [2]).to_string().ends_with("w.safetensors: tensor `b` is missing"));
+        assert!(message("momentum.00000", [2]).to_string().ends_with("tensor `momentum.00000` must be [2], got [3]"));
     }
 
     #[test]

@@ -245,21 +245,13 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`TrainError`] where the file is missing, broken or of another network.
     pub fn load(&mut self, path: &Path, done: u32) -> Result<(), TrainError> {
-        let mut kept = file::load(path, self.loader.device())?;
-        for (name, mut tensor) in self.state() {
-            let value = kept.remove(&name).filter(|kept| kept.size() == tensor.size());
-            let reason = || "missing, or of another shape than the checkpoint's".to_owned();
-            let value = value.ok_or_else(|| NnError::Tensor { name: name.clone(), reason: reason() })?;
-            tch::no_grad(|| tensor.f_copy_(&value))?;
-        }
+        file::restore(path, self.loader.device(), self.state())?;
         self.done = done;
         Ok(())
     }
 
     fn state(&self) -> Vec<(String, Tensor)> {
-        let moments = self.sgd.momentum().iter().enumerate();
-        let moments = moments.map(|(place, tensor)| (format!("momentum.{place:05}"), tensor.shallow_clone()));
-        self.weights().into_iter().chain(moments).collect()
+        file::with_moments(self.weights(), self.sgd.momentum())
     }
 }
 

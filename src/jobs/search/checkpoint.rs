@@ -5,10 +5,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Run, SearchJobError, first_position};
-use crate::record::{Position, RecordError, RunFolder, Stage, read_json, write_json};
+use crate::cost::Probabilities;
+use crate::record::{Position, RunFolder, Stage, read_json, write_json};
 use crate::search::{Search, State};
+use crate::space::Space;
 use crate::supernet::Supernet;
+use crate::torch::memory;
 use crate::train::Trainer;
+use crate::units::Bytes;
 
 /// `checkpoint/state.json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -23,13 +27,37 @@ pub(super) struct Checkpoint {
     pub(super) search_seconds: f64,
     /// Seconds of training over all sittings.
     pub(super) train_seconds: f64,
+    /// Most memory in use at a time, over all sittings.
+    #[serde(default)]
+    pub(super) peak_memory_bytes: Bytes,
 }
 
 impl Checkpoint {
-    /// The state that `folder` holds, or the beginning.
-    pub(super) fn read(folder: &RunFolder) -> Result<Self, RecordError> {
+    /// The state that `folder` holds of a search over `space`, or the beginning.
+    pub(super) fn read(folder: &RunFolder, space: &Space) -> Result<Self, SearchJobError> {
         let path = folder.checkpoint().join("state.json");
-        if path.exists() { read_json(&path) } else { Ok(Self::default()) }
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let read: Self = read_json(&path)?;
+        let lengths = |choices: &[Vec<f64>]| choices.iter().map(Vec::len).collect::<Vec<_>>();
+        let zeros = Probabilities::zeros(space);
+        let fits = |state: &State| {
+            let (a, b) = (&state.alpha, &zeros);
+            lengths(&a.operators) == lengths(&b.operators) && lengths(&a.widths) == lengths(&b.widths)
+        };
+        if read.search.as_ref().is_some_and(|state| !fits(state)) {
+            let reason = format!("{}: its choices are not those of the space", path.display());
+            return Err(SearchJobError::Checkpoint { reason });
+        }
+        Ok(read)
+    }
+
+    /// Keeps the most memory of this sitting and those before.
+    pub(super) fn note_peak(&mut self, run: &Run<'_>) -> Result<(), SearchJobError> {
+        let now = memory::peak(run.device)?.unwrap_or_default();
+        self.peak_memory_bytes = self.peak_memory_bytes.max(now);
+        Ok(())
     }
 
     /// The epoch that comes next in a run whose search has `stages` stages.
@@ -56,9 +84,10 @@ impl Checkpoint {
         Some((folder.checkpoint().join(self.tensors.as_ref()?), self.trained?))
     }
 
-    /// Writes the seconds down, with the tensors that lie there: nothing else has changed since the last epoch.
-    pub(super) fn keep_seconds(&self, folder: &RunFolder) -> Result<(), RecordError> {
-        write_json(&folder.checkpoint().join("state.json"), self)
+    /// Writes seconds and memory down, with the tensors that lie there: nothing else has changed since the last epoch.
+    pub(super) fn keep_measures(&mut self, run: &Run<'_>) -> Result<(), SearchJobError> {
+        self.note_peak(run)?;
+        Ok(write_json(&run.folder.checkpoint().join("state.json"), self)?)
     }
 
     pub(super) fn after_search_epoch(
@@ -70,6 +99,7 @@ impl Checkpoint {
         let name = format!("search-{}-{}.safetensors", search.state().stage, search.state().epoch);
         supernet.save(&run.folder.checkpoint().join(&name))?;
         self.search = Some(search.state().clone());
+        self.note_peak(run)?;
         self.write(run.folder, name)
     }
 
@@ -77,6 +107,7 @@ impl Checkpoint {
         let name = format!("train-{}.safetensors", trainer.done());
         trainer.save(&run.folder.checkpoint().join(&name))?;
         self.trained = Some(trainer.done());
+        self.note_peak(run)?;
         self.write(run.folder, name)
     }
 

@@ -7,11 +7,10 @@ use crate::load;
 use crate::network::Network;
 use crate::plot::{self, Bar};
 use crate::record::{
-    Accuracy, Ended, HistoryRecord, HistoryWriter, INTERRUPTED, Summary, read_history, write, write_json,
+    Accuracy, Ended, HistoryRecord, HistoryWriter, INTERRUPTED, Summary, diverged, read_history, write, write_json,
 };
 use crate::space::Architecture;
-use crate::torch::{file, memory};
-use crate::units::Bytes;
+use crate::torch::file;
 
 /// The stop reason of a run whose epochs are all done.
 const EPOCH_LIMIT: &str = "epoch-limit";
@@ -42,7 +41,7 @@ impl Finish<'_> {
     /// `weights.safetensors`, `plots/`, `summary.json`.
     pub(super) fn end(
         &self,
-        checkpoint: &Checkpoint,
+        checkpoint: &mut Checkpoint,
         trained: Option<&Trained>,
         history: &mut HistoryWriter,
     ) -> Result<Summary, SearchJobError> {
@@ -50,6 +49,7 @@ impl Finish<'_> {
         if let Some(trained) = trained {
             file::save(&folder.weights(), &trained.weights)?;
         }
+        checkpoint.note_peak(self.run)?;
         let summary = self.summary(checkpoint, trained)?;
         history.append(&HistoryRecord::End(Ended { stop_reason: summary.stop_reason.clone() }))?;
         self.plots()?;
@@ -67,7 +67,7 @@ impl Finish<'_> {
             stop_reason: if finished { EPOCH_LIMIT } else { INTERRUPTED }.to_owned(),
             search_seconds: checkpoint.search_seconds,
             train_seconds: checkpoint.train_seconds,
-            peak_memory_bytes: memory::peak(self.run.device)?.unwrap_or(Bytes(0)),
+            peak_memory_bytes: checkpoint.peak_memory_bytes,
             accuracy: Accuracy {
                 validation: trained.and_then(|trained| trained.validation),
                 test: trained.and_then(|trained| trained.test),
@@ -87,6 +87,7 @@ impl Finish<'_> {
             beta: Some(job.settings.beta),
             cost: Some(crate::cost::CostKind::from(job.file.objective.cost).name().to_owned()),
             data: Some(self.data_name()),
+            warnings: diverged(&read_history(&self.run.folder.history())?, job.space.classes),
         })
     }
 
@@ -108,12 +109,13 @@ impl Finish<'_> {
             .map(|layer| Bar { name: layer.name.clone(), cycles: layer.cycles, utilization: layer.mapping_utilization })
             .collect();
         let caption = format!("{} on {} ({})", job.name, estimate.accelerator, estimate.timing);
+        let unused = job.space.unused_widths(self.architecture);
         let pictures = [
-            ("history", plot::history_svg(&records)),
-            ("widths", plot::widths_svg(&records, job.accelerator.array.cols)),
-            ("cycles", plot::estimate_bars_svg(&bars, &caption)),
+            ("history", Some(plot::history_svg(&records))),
+            ("widths", plot::widths_svg(&records, job.accelerator.array.cols, &unused)),
+            ("cycles", Some(plot::estimate_bars_svg(&bars, &caption))),
         ];
-        for (name, svg) in pictures {
+        for (name, svg) in pictures.into_iter().filter_map(|(name, svg)| Some((name, svg?))) {
             for extension in ["svg", "png"] {
                 plot::write(&folder.plots().join(format!("{name}.{extension}")), &svg)?;
             }
