@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod finish;
+mod pictures;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -156,7 +157,8 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     let job = &job.clone().settled(native(device));
     let finished = finished_before(job, options)?;
     if let Some(summary) = finished {
-        progress.say("the run is finished; nothing to do");
+        progress.say("the run is finished; its pictures are drawn anew");
+        pictures::draw_again(job, &RunFolder::open(&options.out)?)?;
         return Ok(SearchRun { folder: options.out.clone(), summary });
     }
     let pixels = pixels(job, options.data.as_deref())?;
