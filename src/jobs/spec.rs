@@ -365,12 +365,17 @@ fn stages_fit(space: &Space, settings: &Settings, file: &JobFile, origin: &str) 
 }
 
 fn accelerator(name: &Spanned<String>, origin: &str) -> Result<Accelerator, JobError> {
-    Accelerator::named_or_path(&name.value).map_err(|error| {
-        let place = Place::of(name);
-        match error {
-            AccelError::Unknown { .. } if place.line > 0 => JobError::Load(place.reject(origin, error)),
-            AccelError::Unknown { .. } | AccelError::Load { .. } => JobError::Accelerator(error),
-        }
+    let place = Place::of(name);
+    if super::is_scale_sim_config(&name.value) {
+        let reason = format!(
+            "accelerator `{0}`: a configuration of SCALE-Sim; `systole accel {0} > NAME.yaml` makes an accelerator file of it",
+            name.value
+        );
+        return Err(JobError::Load(place.reject(origin, reason)));
+    }
+    Accelerator::named_or_path(&name.value).map_err(|error| match error {
+        AccelError::Unknown { .. } if place.line > 0 => JobError::Load(place.reject(origin, error)),
+        AccelError::Unknown { .. } | AccelError::Load { .. } => JobError::Accelerator(error),
     })
 }
 
