@@ -180,6 +180,19 @@ mod scale_sim {
     }
 
     #[test]
+    fn cycles_from_2_to_the_63_name_the_layer() {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("t.csv"), "Layer, M, N, K,\nfits, 1, 1, 1,\nhuge, 9223372036854775807, 1, 1\n")
+            .unwrap();
+        fs::write(folder.path().join("x.cfg"), fs::read_to_string(Path::new(ROOT).join(config("ws"))).unwrap())
+            .unwrap();
+        let ran = systole_in(folder.path(), &["--quiet", "estimate", "t.csv", "--accel", "x.cfg"]);
+        let rule =
+            "the cycles of m 9223372036854775807 x n 1 x k 1 x repeats 1 must be below 2^63 under timing `scale-sim`";
+        assert_eq!((ran.code, ran.stderr), (2, format!("error: t.csv on `tiny-ws`: layer `huge`: {rule}\n")));
+    }
+
+    #[test]
     fn what_cannot_be_reported_is_refused() {
         let (ws, topology) = (config("ws"), format!("{FOLDER}/topology.csv"));
         let cases: [(&[&str], &str); 5] = [
@@ -813,6 +826,7 @@ fn the_examples_of_the_formats_page_are_valid() {
     let text = systole_in(folder.path(), &[&["check"], &names[..]].concat()).done();
     assert!(text.contains("architecture of space `least`\n  1,228,960 MACs"), "{text}");
     systole_in(folder.path(), &["estimate", "network.yaml", "--accel", "accelerator.yaml"]).done();
+    systole_in(folder.path(), &["--quiet", "estimate", "topology.csv", "--accel", "scale.cfg"]).done();
     systole_in(folder.path(), &["pareto", "run"]).done();
     let history = systole::record::read_history(&folder.path().join("run/history.jsonl")).unwrap();
     assert_eq!(history.len(), 3);

@@ -121,7 +121,7 @@ fn write_reports(folder: &Path, request: &ReportRequest, notes: Notes) -> anyhow
     }
     if reports.partial > 0 {
         let (partial, lines) = (reports.partial, reports.lines);
-        notes.line(&format!("{partial} of {lines} layers have empty cells, for what depends on single addresses"));
+        notes.line(&format!("empty cells in {partial} of {lines} layers: what depends on single addresses"));
     }
     Ok(())
 }
