@@ -49,7 +49,7 @@ impl Ini {
     /// The line at fault, from 1, and the rule.
     pub(super) fn parse(text: &str) -> Result<Self, (u64, IniFault)> {
         let mut ini = Self::default();
-        let mut seen = HashSet::new();
+        let (mut sections, mut keys) = (HashSet::new(), HashSet::new());
         let mut open = false;
         for (line, written) in (1..).zip(text.strip_prefix('\u{feff}').unwrap_or(text).lines()) {
             let trimmed = written.trim();
@@ -62,12 +62,16 @@ impl Ini {
                 ini.go_on(trimmed);
             } else if trimmed.starts_with('[') {
                 open = false;
-                ini.section(trimmed, line).map_err(|fault| (line, fault))?;
+                let name = section(trimmed).map_err(|fault| (line, fault))?;
+                if !sections.insert(name.clone()) {
+                    return Err((line, IniFault::SectionTwice(name)));
+                }
+                ini.sections.push((name, line));
             } else {
                 open = true;
                 let entry = ini.entry(trimmed, line).map_err(|fault| (line, fault))?;
                 let (section, key) = (entry.section.clone(), entry.key.clone());
-                if !seen.insert((section.clone(), key.to_ascii_lowercase())) {
+                if !keys.insert((section.clone(), key.to_ascii_lowercase())) {
                     return Err((line, IniFault::KeyTwice { section, key }));
                 }
                 ini.entries.push(entry);
@@ -79,16 +83,6 @@ impl Ini {
     /// The entry of `key`, in whatever case it is written.
     pub(super) fn get(&self, section: &str, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.section == section && entry.key.eq_ignore_ascii_case(key))
-    }
-
-    fn section(&mut self, written: &str, line: u64) -> Result<(), IniFault> {
-        let name = written.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::trim);
-        let name = name.filter(|name| !name.is_empty()).ok_or_else(|| IniFault::Section(written.to_owned()))?;
-        if self.sections.iter().any(|(known, _)| known == name) {
-            return Err(IniFault::SectionTwice(name.to_owned()));
-        }
-        self.sections.push((name.to_owned(), line));
-        Ok(())
     }
 
     fn entry(&self, written: &str, line: u64) -> Result<Entry, IniFault> {
@@ -107,6 +101,13 @@ impl Ini {
             entry.value.push_str(more);
         }
     }
+}
+
+/// The name in `[name]`.
+fn section(written: &str) -> Result<String, IniFault> {
+    let name = written.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::trim);
+    let name = name.filter(|name| !name.is_empty());
+    name.map(str::to_owned).ok_or_else(|| IniFault::Section(written.to_owned()))
 }
 
 #[cfg(test)]
