@@ -75,6 +75,154 @@ fn shipped(folder: &str) -> Vec<String> {
     names
 }
 
+mod scale_sim {
+    use super::*;
+
+    const FOLDER: &str = "tests/data/scale-sim";
+    const REPORTS: [&str; 3] = ["COMPUTE_REPORT.csv", "BANDWIDTH_REPORT.csv", "DETAILED_ACCESS_REPORT.csv"];
+
+    fn config(name: &str) -> String {
+        format!("{FOLDER}/{name}.cfg")
+    }
+
+    /// Cells of a report, the empty ones behind the last comma left out.
+    fn cells(path: &Path) -> Vec<Vec<String>> {
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let line = |line: &str| line.trim_end_matches(',').split(',').map(|cell| cell.trim().to_owned()).collect();
+        text.lines().map(line).collect()
+    }
+
+    /// Runs `topology` on `config` and holds the reports against those in the folder `expected`; returns the places
+    /// (report, line, column) that are left empty.
+    fn against_scale_sim(topology: &str, config_name: &str, expected: &str) -> Vec<(usize, usize, usize)> {
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("reports");
+        let (topology, config) = (format!("{FOLDER}/{topology}"), config(config_name));
+        let arguments = ["--quiet", "estimate", &topology, "--accel", &config, "--reports", out.to_str().unwrap()];
+        systole(&arguments).done();
+        let mut empty = Vec::new();
+        for (report, name) in REPORTS.into_iter().enumerate() {
+            let found = cells(&out.join(name));
+            let expected = cells(&Path::new(ROOT).join(FOLDER).join(expected).join(name));
+            assert_eq!(found.len(), expected.len(), "{name}");
+            assert_eq!(found[0], expected[0], "{name}");
+            for (line, (found, expected)) in found.iter().zip(&expected).enumerate().skip(1) {
+                assert_eq!(found.len(), expected.len(), "{name}:{line}");
+                for (column, (found, expected)) in found.iter().zip(expected).enumerate() {
+                    if found.is_empty() {
+                        empty.push((report, line, column));
+                    } else {
+                        assert!(same(found, expected), "{name}:{line}:{column}: expected {expected}, got {found}");
+                    }
+                }
+            }
+        }
+        empty
+    }
+
+    /// Equal as text, or percentages that differ in their last digits: SCALE-Sim averages over tiles.
+    fn same(found: &str, expected: &str) -> bool {
+        let numbers = found.parse::<f64>().ok().zip(expected.parse::<f64>().ok());
+        let close = |(found, expected): (f64, f64)| (found - expected).abs() <= 1e-11 * expected.abs();
+        found == expected || (expected.contains('.') && !expected.ends_with(".0") && numbers.is_some_and(close))
+    }
+
+    #[test]
+    fn reports_are_those_of_scale_sim() {
+        // The output of the last layer, line 13, passes half of its memory: total with prefetch, its DRAM bandwidth,
+        // and start, stop and writes. Input-stationary, the last tile of line 12 lies beyond the input.
+        let output = [(0, 13, 1), (1, 13, 6), (2, 13, 16), (2, 13, 17), (2, 13, 18)];
+        assert_eq!(against_scale_sim("topology.csv", "ws", "ws"), output);
+        assert_eq!(against_scale_sim("topology.csv", "os", "os"), []);
+        let input = [&output[..2], &[(2, 12, 2)], &output[2..]].concat();
+        assert_eq!(against_scale_sim("topology.csv", "is", "is"), input);
+        assert_eq!(against_scale_sim("gemm.csv", "ws", "gemm"), []);
+    }
+
+    #[test]
+    fn what_a_configuration_says_in_vain_is_told() {
+        let ran = systole(&["estimate", "tests/data/gemm.csv", "--accel", &config("ws"), "--json"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stderr.contains("without effect on cycles at infinite bandwidth: IfmapOffset, "), "{}", ran.stderr);
+        assert!(ran.stderr.contains("the format has no clock, 1000 MHz is taken (--clock-mhz)"), "{}", ran.stderr);
+        let value: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!([&value[0]["accelerator"], &value[0]["timing"]], ["tiny-ws", "scale-sim"]);
+    }
+
+    #[test]
+    fn a_clock_changes_time_and_nothing_else() {
+        let run = |clock: &str| {
+            let config = config("os");
+            systole(&["--quiet", "estimate", "tests/data/gemm.csv", "--accel", &config, "--json", "--clock-mhz", clock])
+        };
+        let [slow, fast] = ["250", "500"].map(|clock| run(clock).json()[0]["total"].clone());
+        assert_eq!(slow["cycles"], fast["cycles"]);
+        assert_eq!(slow["latency_ms"].as_f64().unwrap(), 2.0 * fast["latency_ms"].as_f64().unwrap());
+        for (bad, rule) in [("0", "a finite number above 0, got 0"), ("x", "must be a number")] {
+            let ran = run(bad);
+            assert!(ran.code == 2 && ran.stderr.contains(rule), "{}", ran.stderr);
+        }
+    }
+
+    #[test]
+    fn a_configuration_becomes_an_accelerator_file() {
+        let folder = TempDir::new().unwrap();
+        let text = systole(&["--quiet", "accel", &config("is")]).done();
+        fs::write(folder.path().join("is.yaml"), text).unwrap();
+        let checked = systole_in(folder.path(), &["check", "is.yaml"]).done();
+        let line = "accelerator `tiny-is`\n  8x4 PEs, input-stationary, 1000 MHz, timing scale-sim\n";
+        assert_eq!(checked, format!("is.yaml: {line}"));
+        assert_eq!(systole(&["check", &config("is")]).done(), format!("{}: {line}", config("is")));
+        let job = fs::read_to_string(Path::new(ROOT).join("tests/data/job.yaml")).unwrap();
+        fs::write(folder.path().join("job.yaml"), job.replace("small-32x32", "is.cfg")).unwrap();
+        let ran = systole_in(folder.path(), &["check", "job.yaml"]);
+        assert!(ran.code == 2 && ran.stderr.contains("`systole accel is.cfg > NAME.yaml`"), "{}", ran.stderr);
+    }
+
+    #[test]
+    fn cycles_from_2_to_the_63_name_the_layer() {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("t.csv"), "Layer, M, N, K,\nfits, 1, 1, 1,\nhuge, 9223372036854775807, 1, 1\n")
+            .unwrap();
+        fs::write(folder.path().join("x.cfg"), fs::read_to_string(Path::new(ROOT).join(config("ws"))).unwrap())
+            .unwrap();
+        let ran = systole_in(folder.path(), &["--quiet", "estimate", "t.csv", "--accel", "x.cfg"]);
+        let rule =
+            "the cycles of m 9223372036854775807 x n 1 x k 1 x repeats 1 must be below 2^63 under timing `scale-sim`";
+        assert_eq!((ran.code, ran.stderr), (2, format!("error: t.csv on `tiny-ws`: layer `huge`: {rule}\n")));
+    }
+
+    #[test]
+    fn what_cannot_be_reported_is_refused() {
+        let (ws, topology) = (config("ws"), format!("{FOLDER}/topology.csv"));
+        let cases: [(&[&str], &str); 5] = [
+            (
+                &[SMALL, "--accel", &ws],
+                "tests/data/small.yaml: SCALE-Sim's reports are of a topology (.csv), got a network",
+            ),
+            (
+                &[&topology, &topology, "--accel", &ws],
+                "--reports takes one topology on one accelerator, got 2 estimates",
+            ),
+            (&[&topology, "--accel", &ws, "--batch", "2"], "--reports: SCALE-Sim knows one image, got batch 2"),
+            (
+                &[&topology, "--accel", "small-32x32"],
+                "accelerator `small-32x32`: SCALE-Sim's reports need timing scale-sim, got ideal (--timing)",
+            ),
+            (&[&topology, "--accel", "no-such.cfg"], "no-such.cfg: No such file or directory (os error 2)"),
+        ];
+        let folder = TempDir::new().unwrap();
+        for (arguments, message) in cases {
+            let out = folder.path().join("reports");
+            let all = [&["--quiet", "estimate"], arguments, &["--reports", out.to_str().unwrap()]].concat();
+            let ran = systole(&all);
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
+            assert_eq!(ran.stderr, format!("error: {message}\n"));
+            assert!(!out.exists(), "{arguments:?}");
+        }
+    }
+}
+
 mod estimate {
     use super::*;
 
@@ -712,6 +860,7 @@ fn the_examples_of_the_formats_page_are_valid() {
     let text = systole_in(folder.path(), &[&["check"], &names[..]].concat()).done();
     assert!(text.contains("architecture of space `least`\n  1,228,960 MACs"), "{text}");
     systole_in(folder.path(), &["estimate", "network.yaml", "--accel", "accelerator.yaml"]).done();
+    systole_in(folder.path(), &["--quiet", "estimate", "topology.csv", "--accel", "scale.cfg"]).done();
     systole_in(folder.path(), &["pareto", "run"]).done();
     let history = systole::record::read_history(&folder.path().join("run/history.jsonl")).unwrap();
     assert_eq!(history.len(), 3);

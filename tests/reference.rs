@@ -9,14 +9,16 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 use systole::accel::{Accelerator, Array, Dataflow, Gemm, GemmKind, Timing};
-use systole::import::scale_sim::read_topology;
+use systole::estimate;
+use systole::import::scale_sim::{Row, read_topology};
 use systole::jobs::{Job, Overrides};
 
 type Check = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const CHECKS: [(&str, &str, Check); 4] = [
+const CHECKS: [(&str, &str, Check); 5] = [
     ("every_row_of_scale_sim_is_reproduced", "scale-sim.csv", scale_sim_rows),
     ("every_layer_of_scale_sim_reads_as_its_product", "scale-sim.csv", scale_sim_layers),
+    ("every_row_of_scale_sim_is_in_its_reports", "scale-sim.csv", scale_sim_reports),
     ("every_entry_of_the_uboost_simulator_is_reproduced", "uboost-csim-lookup.json", uboost_entries),
     ("every_network_of_nas_bench_macro_has_its_size", "nas-bench-macro-cifar10.csv", nas_bench_macro),
 ];
@@ -99,12 +101,42 @@ fn scale_sim_rows(file: &Path) -> Result<(), Box<dyn Error>> {
 
 fn scale_sim_layers(file: &Path) -> Result<(), Box<dyn Error>> {
     for row in rows(file)? {
-        let sizes = ["ifmap_h", "ifmap_w", "filt_h", "filt_w", "channels", "filters", "stride_h", "stride_w"];
-        let layer = sizes.map(|column| row[column].as_str()).join(", ");
-        let text = format!("Layer name, sizes of the layer\n{}, {layer},\n", row["layer"]);
-        let layers = read_topology(&text, "row")?;
-        let gemm = layers[0].gemm(1)?;
+        let gemm = topology(&row)?[0].gemm(1)?;
         equal(&format!("{row:?}"), [gemm.m(), gemm.n(), gemm.k()], numbers(&row, ["M", "N", "K"])?)?;
+    }
+    Ok(())
+}
+
+/// The row as the one layer of a topology.
+fn topology(row: &Fields) -> Result<Vec<Row>, Box<dyn Error>> {
+    let sizes = ["ifmap_h", "ifmap_w", "filt_h", "filt_w", "channels", "filters", "stride_h", "stride_w"];
+    let layer = sizes.map(|column| row[column].as_str()).join(", ");
+    Ok(read_topology(&format!("Layer name, sizes of the layer\n{}, {layer},\n", row["layer"]), "row")?)
+}
+
+/// The columns of its report files, as text: percentages to 11 digits, everything else to the letter.
+fn scale_sim_reports(file: &Path) -> Result<(), Box<dyn Error>> {
+    for row in rows(file)? {
+        let reports = estimate::reports(&topology(&row)?, &accelerator(&row)?, None)?;
+        let cells = |text: &str| -> Vec<String> {
+            text.lines().nth(1).unwrap_or_default().split(',').map(|cell| cell.trim().to_owned()).collect()
+        };
+        let (compute, access) = (cells(&reports.compute), cells(&reports.access));
+        let exact = [
+            ("compute_cycles", &compute[2]),
+            ("ifmap_sram_reads", &access[3]),
+            ("filter_sram_reads", &access[6]),
+            ("ofmap_sram_writes", &access[9]),
+        ];
+        for (column, found) in exact {
+            equal(&format!("{row:?}: {column}"), found, &row[column])?;
+        }
+        for (column, found) in [("overall_util", 4), ("mapping_eff", 5), ("compute_util", 6)] {
+            let (found, expected): (f64, f64) = (compute[found].parse()?, row[column].parse()?);
+            if (found - expected).abs() > 1e-11 * expected {
+                return Err(format!("{row:?}: {column} {found}").into());
+            }
+        }
     }
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! `systole estimate`: what networks cost, layer by layer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
 
 use crate::accel::Timing;
 use crate::estimate::{Bound, Estimate, LayerEstimate, Total};
-use crate::jobs::{self, EstimateRequest};
+use crate::jobs::{self, EstimateRequest, NamedAccelerator, ReportRequest};
 use crate::plot::{self, Bar};
+use crate::units::Megahertz;
 
 use super::numbers::{grouped, kib, measure, percent, short};
 use super::table::{Columns, list, table};
@@ -18,6 +19,7 @@ Examples:
   systole estimate network.yaml --accel small-32x32
   systole estimate topology.csv --accel my-array.yaml,small-32x32 --timing scale-sim
   systole estimate a.yaml b.yaml --accel small-32x32 --accel uboost-128x128 --batch 8 --json
+  systole estimate topology.csv --accel scale.cfg --reports reports
   systole estimate network.yaml --accel small-32x32 --worst 5 --plot cycles.svg";
 
 /// What `estimate` takes.
@@ -27,7 +29,7 @@ pub(super) struct Args {
     /// Networks: .yaml (network file) or .csv (SCALE-Sim topology, either form)
     #[arg(required = true, value_name = "NETWORK")]
     networks: Vec<PathBuf>,
-    /// Accelerator: a shipped name or a path; may stand several times, or hold a comma list
+    /// Accelerator: a shipped name or a path (.yaml, or .cfg of SCALE-Sim); may stand several times, or hold a comma list
     #[arg(long, required = true, value_name = "A", value_delimiter = ',')]
     accel: Vec<String>,
     /// Images at once
@@ -36,6 +38,12 @@ pub(super) struct Args {
     /// Timing, where not the accelerator's own: ideal, pipelined, scale-sim or uboost-csim
     #[arg(long, value_name = "T")]
     timing: Option<Timing>,
+    /// Clock in MHz, where not the accelerator's own; a SCALE-Sim .cfg has none and gets 1000
+    #[arg(long, value_name = "MHZ", value_parser = clock)]
+    clock_mhz: Option<Megahertz>,
+    /// Write SCALE-Sim's three report files for one topology on one accelerator into FOLDER
+    #[arg(long, value_name = "FOLDER")]
+    reports: Option<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -56,12 +64,20 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
         ensure!(count == 1, "--plot draws one network on one accelerator, got {count} estimates");
         plot::check_path(path)?;
     }
+    let reports = args.reports.as_ref().map(|_| report_request(&args)).transpose()?;
+    for name in &args.accel {
+        NamedAccelerator::load(name, args.clock_mhz)?.notes.iter().for_each(|note| notes.line(note));
+    }
     let mut estimates = jobs::estimate(&EstimateRequest {
         networks: args.networks,
         accelerators: args.accel,
         batch: args.batch,
         timing: args.timing,
+        clock: args.clock_mhz,
     })?;
+    if let (Some(folder), Some(request)) = (&args.reports, reports) {
+        write_reports(folder, &request, notes)?;
+    }
     let free: Vec<usize> = estimates.iter().map(|estimate| estimate.layers.iter().filter(is_free).count()).collect();
     if let Some(worst) = args.worst {
         let count = usize::try_from(worst).unwrap_or(usize::MAX);
@@ -81,6 +97,33 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
     };
     super::output(&text)?;
     Ok(End::Done)
+}
+
+fn clock(text: &str) -> Result<Megahertz, String> {
+    let number: f64 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    Megahertz::new(number).map_err(|error| error.to_string())
+}
+
+fn report_request(args: &Args) -> anyhow::Result<ReportRequest> {
+    let ([topology], [accelerator]) = (args.networks.as_slice(), args.accel.as_slice()) else {
+        let count = args.networks.len() * args.accel.len();
+        bail!("--reports takes one topology on one accelerator, got {count} estimates");
+    };
+    ensure!(args.batch == 1, "--reports: SCALE-Sim knows one image, got batch {}", args.batch);
+    let (topology, accelerator) = (topology.clone(), accelerator.clone());
+    Ok(ReportRequest { topology, accelerator, timing: args.timing, clock: args.clock_mhz })
+}
+
+fn write_reports(folder: &Path, request: &ReportRequest, notes: Notes) -> anyhow::Result<()> {
+    let reports = jobs::reports(request)?;
+    for path in jobs::write_reports(&reports, folder)? {
+        notes.line(&format!("wrote {}", path.display()));
+    }
+    if reports.partial > 0 {
+        let (partial, lines) = (reports.partial, reports.lines);
+        notes.line(&format!("empty cells in {partial} of {lines} layers: what depends on single addresses"));
+    }
+    Ok(())
 }
 
 /// Whether the layer multiplies nothing and takes no time.

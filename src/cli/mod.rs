@@ -122,7 +122,7 @@ fn run(cli: Cli) -> anyhow::Result<End> {
         Verb::Estimate(args) => estimate::run(args, notes),
         Verb::Pareto(args) => pareto::run(args, notes),
         Verb::Check(args) => check::run(args),
-        Verb::Accel(args) => accel::run(args),
+        Verb::Accel(args) => accel::run(args, notes),
     }
 }
 

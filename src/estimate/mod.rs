@@ -2,11 +2,13 @@
 
 mod lower;
 mod peak;
+mod reports;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use lower::{EstimateError, Target, gemm};
+pub use reports::{ReportError, Reports, reports};
 
 use crate::accel::{Accelerator, ArrayCost, Gemm};
 use crate::import::scale_sim::{Row, RowKind};

@@ -1,3 +1,3 @@
-//! Foreign formats, a file each.
+//! Foreign formats, a file or folder each.
 
 pub mod scale_sim;

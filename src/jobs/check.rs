@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::accelerator::{NamedAccelerator, NamedAcceleratorError, is_scale_sim_config};
 use super::estimate::{Model, ModelError};
 use super::kind::{FileKind, KindError};
 use super::spec::{Job, JobError, Overrides};
@@ -114,6 +115,8 @@ pub enum CheckError {
     #[error(transparent)]
     Job(#[from] JobError),
     #[error(transparent)]
+    Accelerator(#[from] NamedAcceleratorError),
+    #[error(transparent)]
     Model(#[from] ModelError),
     #[error("{origin}: {source}")]
     Extent { origin: String, source: Box<ExtentError> },
@@ -158,6 +161,10 @@ fn one(path: &Path) -> Result<Verdict, CheckError> {
     if has("json") || has("jsonl") {
         load::text(path)?;
         return Err(CheckError::Json { path: path.to_owned() });
+    }
+    if is_scale_sim_config(&path.to_string_lossy()) {
+        let NamedAccelerator { accelerator, .. } = NamedAccelerator::load(&path.to_string_lossy(), None)?;
+        return Ok(Verdict::Accelerator(AcceleratorFacts { accelerator }));
     }
     let origin = path.display().to_string();
     let text = load::text(path)?;

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::accelerator::{NamedAccelerator, NamedAcceleratorError};
 use super::kind::FileKind;
-use crate::accel::{AccelError, Accelerator, CostError, Timing};
+use crate::accel::{Accelerator, CostError, Timing};
 use crate::estimate::{self, Estimate, EstimateError, LayerEstimate, Target};
 use crate::import::scale_sim::{self, Row, ScaleSimError};
 use crate::load::{self, LoadError};
 use crate::network::Network;
+use crate::units::Megahertz;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub struct EstimateRequest {
     pub batch: u64,
     /// The timing, where not each accelerator's own.
     pub timing: Option<Timing>,
+    /// The clock, where not each accelerator's own.
+    pub clock: Option<Megahertz>,
 }
 
 /// What a file holds that can be estimated.
@@ -75,7 +79,7 @@ pub enum EstimateJobError {
     Model(#[from] ModelError),
     /// An accelerator that cannot be read.
     #[error(transparent)]
-    Accelerator(#[from] AccelError),
+    Accelerator(#[from] NamedAcceleratorError),
     /// A timing that an accelerator refuses.
     #[error("accelerator `{accelerator}`: {source}")]
     Timing {
@@ -144,7 +148,7 @@ fn network(path: &Path) -> Result<Network, ModelError> {
 /// # Errors
 /// The first [`EstimateJobError`] in that order.
 pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobError> {
-    let accelerators = request.accelerators.iter().map(|name| accelerator(name, request.timing));
+    let accelerators = request.accelerators.iter().map(|name| accelerator(name, request));
     let accelerators: Vec<(Accelerator, Timing)> = accelerators.collect::<Result<_, _>>()?;
     let models = request.networks.iter().map(|path| Ok((path, Model::load(path)?)));
     let models: Vec<(&PathBuf, Model)> = models.collect::<Result<_, ModelError>>()?;
@@ -162,9 +166,9 @@ pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobE
     estimates.into_iter().collect()
 }
 
-fn accelerator(name: &str, timing: Option<Timing>) -> Result<(Accelerator, Timing), EstimateJobError> {
-    let accelerator = Accelerator::named_or_path(name)?;
-    let timing = timing.unwrap_or(accelerator.timing);
+fn accelerator(name: &str, request: &EstimateRequest) -> Result<(Accelerator, Timing), EstimateJobError> {
+    let accelerator = NamedAccelerator::load(name, request.clock)?.accelerator;
+    let timing = request.timing.unwrap_or(accelerator.timing);
     let covered = timing.covers(accelerator.dataflow, accelerator.array.count);
     covered.map_err(|source| EstimateJobError::Timing { accelerator: accelerator.name.clone(), source })?;
     Ok((accelerator, timing))

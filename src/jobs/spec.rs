@@ -408,6 +408,13 @@ fn stages_fit(space: &Space, settings: &Settings, file: &JobFile, origin: &str) 
 /// The accelerator of a job, and its text where it is a file.
 fn accelerator(name: &Spanned<String>, origin: &str) -> Result<(Accelerator, Option<String>), JobError> {
     let place = Place::of(name);
+    if super::is_scale_sim_config(&name.value) {
+        let reason = format!(
+            "accelerator `{0}`: a configuration of SCALE-Sim; `systole accel {0} > NAME.yaml` makes an accelerator file of it",
+            name.value
+        );
+        return Err(JobError::Load(place.reject(origin, reason)));
+    }
     // What the command line gives stands in no text, and starts at the present folder.
     let path = match Path::new(origin).parent() {
         Some(folder) if place.line > 0 => folder.join(&name.value),
