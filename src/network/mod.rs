@@ -179,6 +179,11 @@ impl Network {
         inputs.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// The inputs of `id` in no particular order, without a list of them.
+    pub fn sources(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        self.graph.neighbors_directed(id.0, Direction::Incoming).map(NodeId)
+    }
+
     /// Which nodes the output depends on, by position.
     #[must_use]
     pub fn used(&self) -> Vec<bool> {
