@@ -26,6 +26,44 @@ pub(super) mod small {
     }
 }
 
+/// A divisor whose quotients are found by a multiplication: a side of an array, asked for every product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Divisor {
+    by: u64,
+    /// `ceil(2^64 / by)`, and 0 where `by` is 1.
+    reciprocal: u64,
+}
+
+impl Divisor {
+    /// Dividends below `2^BITS` times the most that the reciprocal is too large, less than `by`, stay below 2^64.
+    const BITS: u32 = 48;
+    /// The largest divisor.
+    pub(super) const MAX: u64 = 1 << (64 - Self::BITS);
+
+    /// `by` from 1 to [`Divisor::MAX`].
+    pub(super) fn new(by: u64) -> Self {
+        debug_assert!((1..=Self::MAX).contains(&by), "a side is from 1 to 65536, got {by}");
+        Self { by, reciprocal: if by == 1 { 0 } else { u64::MAX / by + 1 } }
+    }
+
+    /// The divisor itself.
+    #[inline]
+    pub(super) fn get(self) -> u64 {
+        self.by
+    }
+
+    /// `floor(length / by)` and what is left.
+    #[inline]
+    pub(super) fn div_rem(self, length: u64) -> (u64, u64) {
+        if length >> Self::BITS != 0 || self.reciprocal == 0 {
+            return (length / self.by, length % self.by);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the high half of a product of two u64")]
+        let quotient = ((Wide::from(length) * Wide::from(self.reciprocal)) >> 64) as u64;
+        (quotient, length - quotient * self.by)
+    }
+}
+
 /// `number` where it is below 2^63: sums of two still fit `u64`, and signed readers take it.
 #[inline]
 pub(super) fn counted(number: Wide) -> Option<u64> {
@@ -44,7 +82,24 @@ mod tests {
         assert_eq!(counted(1 << 64), None);
     }
 
+    #[test]
+    fn reciprocals_divide_at_every_edge() {
+        for by in (1..=600).chain(Divisor::MAX - 600..=Divisor::MAX) {
+            for near in [0, by, 2 * by, by * by, (1 << 48) / by * by, 1 << 48, u64::MAX / by * by] {
+                for length in near.saturating_sub(1)..=near.saturating_add(1) {
+                    assert_eq!(Divisor::new(by).div_rem(length), (length / by, length % by), "{length} / {by}");
+                }
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn reciprocals_divide(by in 1..=Divisor::MAX, length: u64, shift in 0..64_u32) {
+            let length = length >> shift;
+            prop_assert_eq!(Divisor::new(by).div_rem(length), (length / by, length % by));
+        }
+
         #[test]
         fn quotients_are_those_of_128_bits(high in 0..3_u64, low: u64, by in 1..=u64::MAX) {
             let a = (Wide::from(high) << 64) + Wide::from(low);

@@ -8,7 +8,7 @@ use super::breakdown::{Bound, Breakdown, Marks};
 use super::counts::{Wide, counted, small};
 use super::energy::{self, Counts, EnergyTable};
 use super::memory::{Dram, Memory, Overlap, Pace, WeightHome};
-use super::tiling::{Extent, Split, Tiling};
+use super::tiling::{Extent, Passes, Sides, Split, Tiling};
 use super::timing::uboost_csim::Arrival;
 use super::timing::{ArrayCost, CostError, Parts, Timing, ideal, pipelined, scale_sim, uboost_csim};
 use super::traffic::{Operands, Product, Traffic};
@@ -111,6 +111,7 @@ impl Cost {
 pub struct Engine {
     timing: Timing,
     array: Array,
+    sides: Sides,
     pes: u64,
     dataflow: Dataflow,
     depthwise: Depthwise,
@@ -164,6 +165,7 @@ impl Accelerator {
         Ok(Engine {
             timing,
             array: self.array,
+            sides: Sides::of(&self.array),
             pes: self.array.pes(),
             dataflow: self.dataflow,
             depthwise: self.depthwise,
@@ -248,7 +250,7 @@ impl Engine {
     #[inline]
     fn map(&self, gemm: &Gemm) -> Mapped {
         let split = Split::new(&self.array, self.dataflow, gemm);
-        let tiling = Tiling::mapped(&self.array, self.dataflow, self.depthwise, &split.busiest);
+        let tiling = Tiling::mapped(&self.sides, self.dataflow, self.depthwise, &split.busiest);
         let whole = Extent { size: tiling.streamed, full: 1, rest: 0 };
         let blocks = match (self.dataflow, self.memory.accumulator_rows) {
             (Dataflow::WeightStationary, Some(rows)) if rows < tiling.streamed => Extent::new(tiling.streamed, rows),
@@ -368,8 +370,8 @@ impl Engine {
     }
 
     /// How often operands go from the memories on chip to all arrays: each array loads what stays in it for itself.
-    fn sram_passes(&self, mapped: &Mapped, gemm: &Gemm) -> super::tiling::Passes {
-        let whole = Tiling::mapped(&self.array, self.dataflow, self.depthwise, gemm);
+    fn sram_passes(&self, mapped: &Mapped, gemm: &Gemm) -> Passes {
+        let whole = Tiling::mapped(&self.sides, self.dataflow, self.depthwise, gemm);
         let loads = match self.dataflow {
             Dataflow::WeightStationary => mapped.blocks.pieces().saturating_mul(mapped.split.m),
             Dataflow::InputStationary => mapped.split.n,

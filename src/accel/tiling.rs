@@ -1,6 +1,7 @@
 //! How a matrix product is cut into tiles that fit the array, and shared among several arrays.
 
 use super::accelerator::{Array, Dataflow, Depthwise};
+use super::counts::Divisor;
 use super::workload::{Gemm, GemmKind};
 
 /// A length cut into pieces of `size`: `full` whole ones and a rest.
@@ -20,6 +21,12 @@ impl Extent {
     #[inline]
     pub fn new(length: u64, size: u64) -> Self {
         Self { size, full: length / size, rest: length % size }
+    }
+
+    #[inline]
+    fn cut(length: u64, side: Divisor) -> Self {
+        let (full, rest) = side.div_rem(length);
+        Self { size: side.get(), full, rest }
     }
 
     /// `ceil(length / size)`.
@@ -68,6 +75,20 @@ pub struct Tiling {
     pub shared: u64,
 }
 
+/// The sides of an array, ready to cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sides {
+    rows: Divisor,
+    cols: Divisor,
+}
+
+impl Sides {
+    /// Those of an array whose sides are in range.
+    pub(super) fn of(array: &Array) -> Self {
+        Self { rows: Divisor::new(array.rows), cols: Divisor::new(array.cols) }
+    }
+}
+
 /// How often each operand of a product goes through the array.
 ///
 /// | dataflow | inputs | weights | sums |
@@ -87,13 +108,21 @@ pub struct Passes {
 
 impl Tiling {
     /// The tiles of `gemm` on one array of `array`, one product after the other.
+    ///
+    /// # Panics
+    /// For an array out of its range ([`Array::check`]).
     #[must_use]
-    #[inline]
     pub fn new(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> Self {
+        assert_eq!(array.check(), Ok(()), "an array is checked before it is tiled");
+        Self::in_turn(&Sides::of(array), dataflow, gemm)
+    }
+
+    #[inline]
+    fn in_turn(sides: &Sides, dataflow: Dataflow, gemm: &Gemm) -> Self {
         let Held { rows, cols, streamed } = Held::new(dataflow, gemm);
         Self {
-            rows: Extent::new(rows, array.rows),
-            cols: Extent::new(cols, array.cols),
+            rows: Extent::cut(rows, sides.rows),
+            cols: Extent::cut(cols, sides.cols),
             streamed,
             repeats: gemm.repeats(),
             shared: 1,
@@ -104,22 +133,23 @@ impl Tiling {
     ///
     /// Under `diagonal`, `p = max(1, min(floor(R / rows held), floor(C / columns held)))` groups share a tile, each in
     /// rows and columns of its own: `ceil(groups / p)` tiles that hold `p` times the rows of one, the last fewer.
-    #[must_use]
     #[inline]
-    pub fn mapped(array: &Array, dataflow: Dataflow, depthwise: Depthwise, gemm: &Gemm) -> Self {
+    pub(super) fn mapped(sides: &Sides, dataflow: Dataflow, depthwise: Depthwise, gemm: &Gemm) -> Self {
         match (depthwise, gemm.kind()) {
             (Depthwise::Diagonal, GemmKind::Weights | GemmKind::Depthwise) if gemm.repeats() > 1 => {
-                Self::diagonal(array, dataflow, gemm)
+                Self::diagonal(sides, dataflow, gemm)
             }
-            (Depthwise::Diagonal | Depthwise::PerChannel | Depthwise::Vector, _) => Self::new(array, dataflow, gemm),
+            (Depthwise::Diagonal | Depthwise::PerChannel | Depthwise::Vector, _) => {
+                Self::in_turn(sides, dataflow, gemm)
+            }
         }
     }
 
-    fn diagonal(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> Self {
+    fn diagonal(sides: &Sides, dataflow: Dataflow, gemm: &Gemm) -> Self {
         let Held { rows, cols, streamed } = Held::new(dataflow, gemm);
-        let shared = (array.rows / rows).min(array.cols / cols).min(gemm.repeats());
+        let shared = (sides.rows.get() / rows).min(sides.cols.get() / cols).min(gemm.repeats());
         if shared < 2 {
-            return Self::new(array, dataflow, gemm);
+            return Self::in_turn(sides, dataflow, gemm);
         }
         let full = gemm.repeats() / shared;
         let rest = gemm.repeats() % shared * rows;
@@ -278,7 +308,7 @@ mod tests {
         // 3x3 kernels on 32 rows: floor(32 / 9) = 3 groups a tile, 10 groups in 4 tiles of 27, 27, 27 and 9 rows
         let array = Array { rows: 32, cols: 32, count: 1 };
         let gemm = Gemm::new(50, 1, 9).unwrap().repeated(10, GemmKind::Depthwise).unwrap();
-        let tiling = Tiling::mapped(&array, Dataflow::WeightStationary, Depthwise::Diagonal, &gemm);
+        let tiling = Tiling::mapped(&Sides::of(&array), Dataflow::WeightStationary, Depthwise::Diagonal, &gemm);
         assert_eq!((tiling.shared, tiling.tiles(), tiling.runs(), tiling.total_streamed()), (3, 4, 4, 200));
         assert_eq!(tiling.rows.kinds(), [(27, 3), (9, 1)]);
         assert_eq!(tiling.rows_in_use(), 90);
@@ -287,11 +317,11 @@ mod tests {
             Tiling::new(&array, Dataflow::WeightStationary, &gemm).passes(Dataflow::WeightStationary, 1)
         );
         // output-stationary holds the 50 pixels in the rows: none shares
-        let tiling = Tiling::mapped(&array, Dataflow::OutputStationary, Depthwise::Diagonal, &gemm);
+        let tiling = Tiling::mapped(&Sides::of(&array), Dataflow::OutputStationary, Depthwise::Diagonal, &gemm);
         assert_eq!((tiling.shared, tiling.tiles()), (1, 20));
         // a product of activations is none of the rule's
         let heads = gemm.repeated(10, GemmKind::Activations).unwrap();
-        let tiling = Tiling::mapped(&array, Dataflow::WeightStationary, Depthwise::Diagonal, &heads);
+        let tiling = Tiling::mapped(&Sides::of(&array), Dataflow::WeightStationary, Depthwise::Diagonal, &heads);
         assert_eq!(tiling, Tiling::new(&array, Dataflow::WeightStationary, &heads));
     }
 
