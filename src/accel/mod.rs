@@ -1,20 +1,31 @@
 //! The accelerator: one or several systolic arrays, what they multiply, and the cycles that this takes.
 //!
 //! Knows matrix products, never layers. An [`Accelerator`] comes from a YAML file ([`AcceleratorFile`]) or from those
-//! shipped ([`Accelerator::named_or_path`]); [`Accelerator::array_cost`] is the one way from a [`Gemm`] to cycles.
+//! shipped ([`Accelerator::named_or_path`]); its [`Engine`] is the one way from a [`Gemm`] or a [`Layer`] to costs.
 
 mod accelerator;
+mod breakdown;
+mod counts;
+mod energy;
+mod engine;
 mod file;
 mod memory;
 mod shipped;
 mod tiling;
 mod timing;
+mod traffic;
+mod vector;
 mod workload;
 
 pub use accelerator::{Accelerator, Array, BadArray, Dataflow, Depthwise, Precision};
-pub use file::{AcceleratorFile, ArrayFile, MemoryFile, PrecisionFile};
-pub use memory::{BadBandwidth, Bandwidth, Memory};
+pub use breakdown::{Bound, Breakdown, Part};
+pub use energy::EnergyTable;
+pub use engine::{Cost, Engine, Layer, LayerCost, Shares, Work};
+pub use file::{AcceleratorFile, ArrayFile, EnergyFile, MemoryFile, PrecisionFile, VectorFile, VectorUnitFile};
+pub use memory::{BadBandwidth, Bandwidth, Dram, Memory, Overlap, WeightHome};
 pub use shipped::{AccelError, Shipped};
-pub use tiling::{Extent, Split, Tiling};
+pub use tiling::{Extent, Passes, Split, Tiling};
 pub use timing::{ArrayCost, CostError, ScaleSimReport, Timing, UnknownTiming};
+pub use traffic::{Operand, Operands, Traffic};
+pub use vector::{VectorUnit, VectorWork};
 pub use workload::{Gemm, GemmKind, WorkloadError};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, ensure};
 
 use crate::accel::Timing;
-use crate::estimate::{Bound, Estimate, LayerEstimate, Total};
+use crate::estimate::{Bound, Breakdown, Estimate, LayerEstimate, Part, Total};
 use crate::jobs::{self, EstimateRequest, NamedAccelerator, ReportRequest};
 use crate::plot::{self, Bar};
 use crate::units::Megahertz;
@@ -20,7 +20,8 @@ Examples:
   systole estimate topology.csv --accel my-array.yaml,small-32x32 --timing scale-sim
   systole estimate a.yaml b.yaml --accel small-32x32 --accel uboost-128x128 --batch 8 --json
   systole estimate topology.csv --accel scale.cfg --reports reports
-  systole estimate network.yaml --accel small-32x32 --worst 5 --plot cycles.svg";
+  systole estimate network.yaml --accel small-32x32 --worst 5 --plot cycles.svg
+  systole estimate network.yaml --accel my-array.yaml --breakdown";
 
 /// What `estimate` takes.
 #[derive(Debug, clap::Args)]
@@ -50,6 +51,9 @@ pub(super) struct Args {
     /// Print CSV, one line per layer
     #[arg(long)]
     csv: bool,
+    /// In the table, say what the cycles of each layer go to
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
+    breakdown: bool,
     /// Draw the cycles of each layer to FILE, .svg or .png
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
@@ -87,11 +91,12 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
         plot::write(path, &plot::estimate_bars_svg(&bars(estimate), &title(estimate)))?;
         notes.line(&format!("wrote {}", path.display()));
     }
+    let view = if args.breakdown { View::Breakdown } else { View::Utilization };
     let text = match (args.json, args.csv) {
         (true, _) => serde_json::to_string_pretty(&estimates)? + "\n",
         (false, true) => csv(&estimates)?,
         (false, false) => {
-            let tables = estimates.iter().zip(free).map(|(estimate, free)| text(estimate, free, args.worst));
+            let tables = estimates.iter().zip(free).map(|(estimate, free)| text(estimate, free, args.worst, view));
             tables.collect::<Vec<_>>().join("\n")
         }
     };
@@ -148,13 +153,32 @@ fn bars(estimate: &Estimate) -> Vec<Bar> {
     estimate.layers.iter().filter(|layer| !is_free(layer)).map(bar).collect()
 }
 
-fn text(estimate: &Estimate, free: usize, worst: Option<u64>) -> String {
-    let header =
-        ["layer", "op", "MACs", "params", "cycles", "share", "ms", "mapping\nutil.", "overall\nutil.", "bound"];
-    let columns = Columns { header: &header, left: &[0, 1, 9], name: 0 };
+/// What a table says of each layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// Size, time and utilizations.
+    Utilization,
+    /// What the cycles go to.
+    Breakdown,
+}
+
+fn text(estimate: &Estimate, free: usize, worst: Option<u64>, view: View) -> String {
     let layers = estimate.layers.iter().filter(|layer| !is_free(layer));
-    let rows = layers.map(|layer| row(layer, estimate.total.cycles.0)).collect();
-    let mut text = format!("{}\n\n{}", title(estimate), table(&columns, rows));
+    let table = match view {
+        View::Utilization => {
+            let header =
+                ["layer", "op", "MACs", "params", "cycles", "share", "ms", "mapping\nutil.", "overall\nutil.", "bound"];
+            let rows = layers.map(|layer| row(layer, estimate.total.cycles.0)).collect();
+            table(&Columns { header: &header, left: &[0, 1, 9], name: 0 }, rows)
+        }
+        View::Breakdown => {
+            let header =
+                ["layer", "cycles", "useful", "imba-\nlance", "co-\nlumns", "rows", "load", "fill +\ndrain", "stall"];
+            let header = [&header[..], &["vector", "bound"]].concat();
+            table(&Columns { header: &header, left: &[0, 10], name: 0 }, layers.map(parts_row).collect())
+        }
+    };
+    let mut text = format!("{}\n\n{table}", title(estimate));
     if let Some(worst) = worst {
         text.push_str(&format!("\nshown are the layers that lose most cycles to idle PEs, at most {worst}\n"));
     }
@@ -179,6 +203,29 @@ fn passes_mapping(estimate: &Estimate) -> bool {
     estimate.timing == Timing::UboostCsim.name()
         && (above(overall_utilization, mapping_utilization)
             || estimate.layers.iter().any(|layer| above(layer.overall_utilization, layer.mapping_utilization)))
+}
+
+/// A layer and the shares of its cycles; `-` for what takes none.
+fn parts_row(layer: &LayerEstimate) -> Vec<String> {
+    let share = |part| {
+        let cycles = layer.breakdown.part(part);
+        percent((cycles.0 > 0).then(|| cycles.0 as f64 / layer.cycles.0 as f64))
+    };
+    let mut row = vec![layer.name.clone(), grouped(layer.cycles.0)];
+    row.extend(Part::ALL.map(share));
+    row.push(bound(layer.bound).to_owned());
+    row
+}
+
+/// The parts of at least a thousandth, largest first.
+fn spent(breakdown: &Breakdown) -> String {
+    let all = breakdown.total().0 as f64;
+    let share = |part: Part| breakdown.part(part).0 as f64 / all;
+    let mut parts: Vec<Part> = Part::ALL.into_iter().filter(|&part| share(part) >= 1e-3).collect();
+    parts.sort_by(|&a, &b| share(b).total_cmp(&share(a)));
+    let parts: Vec<String> =
+        parts.into_iter().map(|part| format!("{} {}", part.name(), percent(Some(share(part))))).collect();
+    if parts.is_empty() { "-".to_owned() } else { parts.join(", ") }
 }
 
 fn row(layer: &LayerEstimate, all_cycles: u64) -> Vec<String> {
@@ -207,22 +254,32 @@ fn bound(bound: Bound) -> &'static str {
 }
 
 fn totals(total: &Total) -> Vec<(&'static str, String)> {
+    let mut totals = totals_known(total);
+    if let Some(energy) = total.energy_uj {
+        totals.push(("energy", format!("{} uJ", measure(energy))));
+    }
+    totals
+}
+
+fn totals_known(total: &Total) -> Vec<(&'static str, String)> {
     let unknown = || "unknown: a list of layers has no wires".to_owned();
     vec![
         ("MACs", grouped(total.macs.0)),
         ("parameters", grouped(total.params)),
         ("cycles", grouped(total.cycles.0)),
+        ("spent on", spent(&total.breakdown)),
         ("latency", format!("{} ms", measure(total.latency_ms))),
         ("images/s", total.images_per_second.map_or("-".to_owned(), measure)),
         ("mapping utilization", percent(total.mapping_utilization)),
         ("overall utilization", percent(total.overall_utilization)),
         ("end-to-end utilization", percent(total.end_to_end_utilization)),
+        ("DRAM traffic", format!("{} read, {} written", kib(total.bytes_read.0), kib(total.bytes_written.0))),
         ("weights", kib(total.weight_bytes.0)),
         ("peak activations", total.peak_activation_bytes.map_or_else(unknown, |bytes| kib(bytes.0))),
     ]
 }
 
-const CSV_HEADER: [&str; 16] = [
+const CSV_HEADER: [&str; 34] = [
     "network",
     "accelerator",
     "timing",
@@ -239,6 +296,24 @@ const CSV_HEADER: [&str; 16] = [
     "bytes_written",
     "energy_uj",
     "bound",
+    "end_to_end_utilization",
+    "units_array",
+    "units_memory",
+    "units_vector",
+    "breakdown_useful",
+    "breakdown_imbalance",
+    "breakdown_columns",
+    "breakdown_rows",
+    "breakdown_load",
+    "breakdown_fill_and_drain",
+    "breakdown_stall",
+    "breakdown_vector",
+    "largest_loss",
+    "traffic_weights",
+    "traffic_inputs",
+    "traffic_outputs",
+    "split_n",
+    "split_m",
 ];
 
 /// One line per layer; what is not known is empty.
@@ -258,6 +333,8 @@ fn csv(estimates: &[Estimate]) -> anyhow::Result<String> {
 
 fn csv_row(estimate: &Estimate, layer: &LayerEstimate) -> [String; CSV_HEADER.len()] {
     let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    let [useful, imbalance, columns, rows, load, fill_and_drain, stall, vector] =
+        Part::ALL.map(|part| layer.breakdown.part(part).to_string());
     [
         estimate.network.clone(),
         estimate.accelerator.clone(),
@@ -275,5 +352,23 @@ fn csv_row(estimate: &Estimate, layer: &LayerEstimate) -> [String; CSV_HEADER.le
         layer.bytes_written.0.to_string(),
         optional(layer.energy_uj),
         bound(layer.bound).to_owned(),
+        optional(layer.end_to_end_utilization),
+        layer.units.array.to_string(),
+        layer.units.memory.to_string(),
+        layer.units.vector.to_string(),
+        useful,
+        imbalance,
+        columns,
+        rows,
+        load,
+        fill_and_drain,
+        stall,
+        vector,
+        layer.largest_loss.map_or_else(String::new, |part| part.name().to_owned()),
+        layer.traffic.weights.0.to_string(),
+        layer.traffic.inputs.0.to_string(),
+        layer.traffic.outputs.0.to_string(),
+        layer.split.n.to_string(),
+        layer.split.m.to_string(),
     ]
 }

@@ -69,6 +69,7 @@ pub struct CostModel {
     edges: Vec<EdgeTables>,
     classifier: (usize, Tables),
     liveness: Liveness,
+    local: bool,
 }
 
 /// Latency and utilization with their gradients.
@@ -101,13 +102,18 @@ impl CostModel {
             edges: table::edges(space, target)?,
             classifier: (space.join(space.last()).width.0, table::classifier(space, target)?),
             liveness: Liveness::new(space),
+            local: target.engine().map_err(CostError::Estimate)?.is_local(),
         })
     }
 
-    /// Whether `P(live)` is exact, or the product of two approximations because too many choices may cut edges.
+    /// Whether the expectation is exact. It is not where `P(live)` is the product of two approximations because too many
+    /// choices may cut edges, nor where a layer's cycles depend on what stands around it ([`Engine::is_local`]): the
+    /// tables then price each edge with ends on chip as far as its own layers let them, and no sums of joins.
+    ///
+    /// [`Engine::is_local`]: crate::accel::Engine::is_local
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.liveness.is_exact()
+        self.local && self.liveness.is_exact()
     }
 
     /// Expected cycles and MACs where the choices follow `probabilities`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::probabilities::Probabilities;
-use crate::accel::ArrayCost;
+use crate::accel::Cost;
 use crate::estimate::{EstimateError, Target};
 use crate::network::{Network, NetworkError};
 use crate::space::{Candidate, DeriveError, Edge, Space};
@@ -40,7 +40,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    fn of(costs: &[ArrayCost]) -> Self {
+    fn of(costs: &[Cost]) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "expectations are floating point; below 2^53 they are exact")]
         let quantities = [
             costs.iter().map(|cost| cost.cycles.0 as f64).collect(),
@@ -136,7 +136,7 @@ fn fill(space: &Space, edge: &Edge, candidate: &Candidate, target: &Target<'_>) 
         cost(&fragment, target)
     };
     let (sources, targets) = (space.options(edge.from), space.options(edge.to));
-    let costs: Result<Vec<ArrayCost>, CostError> = match ends(space, edge) {
+    let costs: Result<Vec<Cost>, CostError> = match ends(space, edge) {
         Ends::One => sources.iter().map(|&width| one(width, width)).collect(),
         Ends::Two => {
             sources.iter().flat_map(|&i| targets.iter().map(move |&j| (i, j))).map(|(i, j)| one(i, j)).collect()
@@ -145,14 +145,14 @@ fn fill(space: &Space, edge: &Edge, candidate: &Candidate, target: &Target<'_>) 
     Ok(Tables::of(&costs?))
 }
 
-fn cost(network: &Network, target: &Target<'_>) -> Result<ArrayCost, CostError> {
-    Ok(target.network_cost(network)?)
+fn cost(network: &Network, target: &Target<'_>) -> Result<Cost, CostError> {
+    Ok(target.fragment_cost(network)?)
 }
 
 /// The classifier's costs over the widths of the last join.
 pub(super) fn classifier(space: &Space, target: &Target<'_>) -> Result<Tables, CostError> {
     let one = |&width: &u64| cost(&space.classifier_fragment(width)?, target);
-    let costs: Result<Vec<ArrayCost>, CostError> = space.options(space.last()).iter().map(one).collect();
+    let costs: Result<Vec<Cost>, CostError> = space.options(space.last()).iter().map(one).collect();
     Ok(Tables::of(&costs?))
 }
 

@@ -180,6 +180,8 @@ fn meant(text: &str, clock: Megahertz) -> Placed<Config> {
         timing: Timing::ScaleSim,
         depthwise: Depthwise::PerChannel,
         memory: Memory::default(),
+        vector: None,
+        energy: None,
         precision: Precision::default(),
         sources: ["array", "dataflow"].map(|key| (key.to_owned(), "SCALE-Sim configuration".to_owned())).into(),
     };
