@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::calibration::Calibration;
 use super::memory::Memory;
 use super::timing::Timing;
 use crate::units::Megahertz;
@@ -30,6 +31,8 @@ pub struct Accelerator {
     pub memory: Memory,
     /// Bits of a number.
     pub precision: Precision,
+    /// Latency fitted to measured times, where there are any.
+    pub calibration: Option<Calibration>,
     /// Where each number is from, by its key.
     pub sources: BTreeMap<String, String>,
 }

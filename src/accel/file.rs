@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::accelerator::{Accelerator, Array, Dataflow, Depthwise, Precision};
+use super::calibration::CalibrationFile;
 use super::memory::{Bandwidth, Memory};
 use super::timing::Timing;
 use crate::load::{self, LoadError, Place, Spanned};
@@ -52,6 +53,8 @@ pub struct AcceleratorFile {
     /// Bits of the numbers; default int8.
     #[serde(default)]
     pub precision: PrecisionFile,
+    /// Latency fitted to measured times, as `systole calibrate` writes it.
+    pub calibration: Option<CalibrationFile>,
     /// Where each number is from, by its key: `array.rows`, `clock-mhz`.
     #[serde(default)]
     pub sources: BTreeMap<String, String>,
@@ -123,6 +126,7 @@ impl AcceleratorFile {
             depthwise: self.depthwise,
             memory: self.memory.resolve(origin)?,
             precision: self.precision.resolve(origin)?,
+            calibration: self.calibration.map(|calibration| calibration.resolve(origin)).transpose()?,
             sources: self.sources,
         })
     }

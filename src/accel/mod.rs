@@ -4,6 +4,7 @@
 //! shipped ([`Accelerator::named_or_path`]); [`Accelerator::array_cost`] is the one way from a [`Gemm`] to cycles.
 
 mod accelerator;
+pub mod calibration;
 mod file;
 mod memory;
 mod shipped;
@@ -12,6 +13,7 @@ mod timing;
 mod workload;
 
 pub use accelerator::{Accelerator, Array, BadArray, Dataflow, Depthwise, Precision};
+pub use calibration::{Calibration, CalibrationFile};
 pub use file::{AcceleratorFile, ArrayFile, MemoryFile, PrecisionFile};
 pub use memory::{BadBandwidth, Bandwidth, Memory};
 pub use shipped::{AccelError, Shipped};

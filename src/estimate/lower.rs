@@ -1,5 +1,6 @@
 //! An operator and its shapes as work for an accelerator.
 
+use crate::accel::calibration::Work;
 use crate::accel::{Accelerator, ArrayCost, CostError, Gemm, GemmKind, Timing, WorkloadError};
 use crate::network::{Network, Op, Shape};
 
@@ -63,6 +64,22 @@ impl<'a> Target<'a> {
         cost.map_err(|source| EstimateError::Cost { layer: layer.to_owned(), source })
     }
 
+    /// Calibrated milliseconds that the layers of `network` add for one image, without the constant; nought where the
+    /// accelerator is not calibrated.
+    ///
+    /// # Errors
+    /// [`EstimateError`] with the layer whose product is too large.
+    pub fn network_layers_ms(&self, network: &Network) -> Result<f64, EstimateError> {
+        let Some(calibration) = &self.accelerator.calibration else { return Ok(0.0) };
+        let mut sum = 0.0;
+        for (_, node) in network.nodes() {
+            let work = work(&node.op, &node.shape)
+                .map_err(|source| EstimateError::Workload { layer: node.name.clone(), source })?;
+            sum += work.map_or(0.0, |work| calibration.work_ms(self.accelerator, &work));
+        }
+        Ok(sum)
+    }
+
     /// Cycles, tiles and MACs of all products in `network`.
     ///
     /// # Errors
@@ -77,6 +94,20 @@ impl<'a> Target<'a> {
             total = total.checked_add(cost).ok_or_else(|| EstimateError::Sum { layer: node.name.clone() })?;
         }
         Ok(total)
+    }
+}
+
+/// What of `op` with output `out` takes measured time, for one image: its product, or the gate that it is. Nothing for
+/// operators that run fused into those.
+///
+/// # Errors
+/// As [`gemm`].
+pub fn work(op: &Op, out: &Shape) -> Result<Option<Work>, WorkloadError> {
+    match (op, out.as_map()) {
+        (Op::Multiply, Some([channels, height, width])) => {
+            Ok(Some(Work::Gate { positions: height.saturating_mul(width), channels }))
+        }
+        _ => Ok(gemm(op, out, 1)?.map(Work::Product)),
     }
 }
 

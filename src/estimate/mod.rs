@@ -1,12 +1,14 @@
 //! Network x accelerator: what every layer costs, and the whole.
 
+pub mod calibrate;
+mod calibrated;
 mod lower;
 mod peak;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use lower::{EstimateError, Target, gemm};
+pub use lower::{EstimateError, Target, gemm, work};
 
 use crate::accel::{Accelerator, ArrayCost, Gemm};
 use crate::import::scale_sim::{Row, RowKind};
@@ -137,6 +139,7 @@ pub fn network(network: &Network, target: &Target<'_>) -> Result<Estimate, Estim
     let peak = peak::activation_elements(network).checked_mul(target.batch);
     estimate.total.peak_activation_bytes =
         peak.map(|elements| bytes(elements, target.accelerator.precision.activation_bits));
+    calibrated::network(&mut estimate, network, target)?;
     Ok(estimate)
 }
 
@@ -158,7 +161,9 @@ pub fn rows(name: &str, rows: &[Row], target: &Target<'_>) -> Result<Estimate, E
         product_layer((&row.name, row_op(row)), &gemm, sizes, target)
     };
     let layers: Result<Vec<LayerEstimate>, EstimateError> = rows.iter().map(layer).collect();
-    summed(name, layers?, target)
+    let mut estimate = summed(name, layers?, target)?;
+    calibrated::rows(&mut estimate, rows, target)?;
+    Ok(estimate)
 }
 
 /// Input values of a row for one image, each once: a product does not say which of its rows overlap.

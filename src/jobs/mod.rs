@@ -1,5 +1,6 @@
 //! One function for each verb of the command, returning records.
 
+mod calibrate;
 mod check;
 mod estimate;
 mod kind;
@@ -11,6 +12,10 @@ pub mod search;
 mod set;
 pub mod spec;
 
+pub use calibrate::{
+    CalibrateJobError, CalibrateOutcome, CalibrateRequest, Judged, RowsError, WriteError, calibrate, read_rows,
+    write_calibrated,
+};
 pub use check::{
     AcceleratorFacts, ArchitectureFacts, CheckError, Checked, Derived, JobFacts, NetworkFacts, TopologyFacts, Verdict,
     check,

@@ -214,6 +214,7 @@ mod tests {
             depthwise: Depthwise::PerChannel,
             memory: Memory::default(),
             precision: Precision::default(),
+            calibration: None,
             sources: BTreeMap::new(),
         }
     }
