@@ -5,6 +5,7 @@
 
 mod accelerator;
 mod breakdown;
+pub mod calibration;
 mod counts;
 mod energy;
 mod engine;
@@ -19,6 +20,7 @@ mod workload;
 
 pub use accelerator::{Accelerator, Array, BadArray, Dataflow, Depthwise, Precision};
 pub use breakdown::{Bound, Breakdown, Part};
+pub use calibration::{Calibration, CalibrationFile};
 pub use energy::EnergyTable;
 pub use engine::{Cost, Engine, Layer, LayerCost, Shares, Work};
 pub use file::{AcceleratorFile, ArrayFile, EnergyFile, MemoryFile, PrecisionFile, VectorFile, VectorUnitFile};

@@ -1,5 +1,7 @@
 //! Network x accelerator: what every layer costs, and the whole.
 
+pub mod calibrate;
+mod calibrated;
 mod lower;
 mod peak;
 mod plan;
@@ -8,6 +10,7 @@ mod reports;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use calibrated::measured_work;
 pub use lower::{EstimateError, Target, gemm};
 pub use reports::{ReportError, Reports, reports};
 
@@ -172,6 +175,7 @@ pub fn network(network: &Network, target: &Target<'_>) -> Result<Estimate, Estim
     let mut estimate = summed(network.name(), layers?, target)?;
     let peak = peak::activation_elements(network).checked_mul(target.batch);
     estimate.total.peak_activation_bytes = peak.map(|elements| target.accelerator.precision.activation_bytes(elements));
+    calibrated::network(&mut estimate, network, target)?;
     Ok(estimate)
 }
 
@@ -202,7 +206,9 @@ pub fn rows(name: &str, rows: &[Row], target: &Target<'_>) -> Result<Estimate, E
         Asked { name: &row.name, op: row_op(row), params: params(gemm), layer }
     });
     let layers: Result<Vec<LayerEstimate>, EstimateError> = asked.map(|asked| asked.answer(target, &engine)).collect();
-    summed(name, layers?, target)
+    let mut estimate = summed(name, layers?, target)?;
+    calibrated::rows(&mut estimate, rows, target)?;
+    Ok(estimate)
 }
 
 /// Input values of a row for one image, each once: a product does not say which of its rows overlap.
