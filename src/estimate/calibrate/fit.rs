@@ -19,7 +19,7 @@ const CEILING_ROUNDS: usize = 2;
 const FLOOR: f64 = 0.003;
 /// Thresholds whose error is above the least by no more than this over the root of the rows cannot be told apart: the
 /// spread of a mean of absolute errors.
-const ALIKE: f64 = 0.7;
+const ALIKE: f64 = 0.3;
 /// What is added to the diagonal of the normal equations of unit columns, so that equal columns have a solution.
 const RIDGE: f64 = 1e-10;
 
