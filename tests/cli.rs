@@ -221,7 +221,8 @@ mod estimate {
             ),
             (
                 &["net.yaml", "--accel", "small"],
-                "accelerator `small`: must be a path or one of small-32x32, tpu-v2, tpu-v3, tpu-v4, uboost-128x128".into(),
+                "accelerator `small`: must be a path or one of small-32x32, tpu-v2, tpu-v3, tpu-v4, uboost-128x128"
+                    .into(),
             ),
             (
                 &["net.yaml", small[0], small[1], "--batch", "0"],
@@ -695,7 +696,7 @@ mod calibrate {
         };
         let constant = format!("M,N,K,us\n{}", (1..40).map(|m| format!("{m},8,8,3\n")).collect::<String>());
         let same = format!("M,N,K,us\n{}", (1..40).map(|us| format!("8,8,8,{us}\n")).collect::<String>());
-        let needs = "a calibration needs at least 25 measured rows, for up to 12 numbers; got";
+        let needs = "a calibration needs at least 25 measured rows, for up to 16 numbers; got";
         let time = "one column of measured times is needed, of `ms`, `us`, `images/s`";
         let cases = [
             (String::new(), "rows.csv:1: a column `network`, or the columns `M`, `N` and `K` are needed; the header has nothing".to_owned()),

@@ -28,7 +28,7 @@ pub enum Verdict {
     /// A network.
     Network(NetworkFacts),
     /// An accelerator.
-    Accelerator(AcceleratorFacts),
+    Accelerator(Box<AcceleratorFacts>),
     /// A job.
     Job(Box<JobFacts>),
     /// An architecture.
@@ -155,7 +155,7 @@ fn one(path: &Path) -> Result<Verdict, CheckError> {
         FileKind::Network => Ok(Verdict::Network(network_facts(&Network::parse(&text, &origin)?))),
         FileKind::Accelerator => {
             let accelerator = Accelerator::parse(&text, &origin)?;
-            Ok(Verdict::Accelerator(AcceleratorFacts { accelerator }))
+            Ok(Verdict::Accelerator(Box::new(AcceleratorFacts { accelerator })))
         }
         FileKind::Job => {
             let job = Job::parse(&text, &origin, &Overrides::default())?;

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use tch::Device;
 
 use super::progress::Progress;
-use super::spec::{AugmentFile, CLASSES, DataSet, IMAGE, Job, PrecisionFile, SHAPES_TEST, SHAPES_TRAINING, TrainingImages};
+use super::spec::{
+    AugmentFile, CLASSES, DataSet, IMAGE, Job, PrecisionFile, SHAPES_TEST, SHAPES_TRAINING, TrainingImages,
+};
 use crate::cost::{CostError, CostModel};
 use crate::data::{Augment, DataError, Dataset, Flip, Layout, Loader, Pixels, SplitSizes, Splits, cifar, shapes};
 use crate::estimate::{EstimateError, Target};

@@ -47,12 +47,15 @@ pub(super) struct Data {
     pub(super) at: Vec<(Option<f64>, Matrix)>,
 }
 
-/// A choice of columns; a pinned one has its number already.
+/// A choice of columns. A pinned one has its number already; where it is among the columns as well, that number is the
+/// least that it may have.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Form {
     pub(super) name: String,
     pub(super) columns: Vec<usize>,
     pub(super) pinned: Option<(usize, f64)>,
+    /// The same with less said of the pinned column, to be taken where that is clearly better.
+    pub(super) exception: Option<Box<Form>>,
 }
 
 /// Whether measured times may be those of a host.

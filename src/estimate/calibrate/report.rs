@@ -110,7 +110,7 @@ pub(super) enum Seen {
 pub(super) fn seen(data: &Data, form: &Form, fitted: &Fitted) -> impl Fn(usize) -> Seen + use<> {
     let rows: Vec<usize> = (0..data.times.len()).collect();
     let counted = |column: usize| {
-        let one = Form { name: String::new(), columns: vec![column], pinned: None };
+        let one = Form { name: String::new(), columns: vec![column], pinned: None, exception: None };
         let unit = Fitted { numbers: vec![1.0], ceiling: None, ..*fitted };
         data.predict(&one, &unit, &rows).iter().any(|&count| count > 0.0)
     };
@@ -160,9 +160,9 @@ pub(super) fn report(accelerator: &Accelerator, calibration: &Calibration, found
 }
 
 impl Report {
-    pub(super) fn with_forms(mut self, forms: &[Form], errors: &[f64]) -> Self {
-        let one = |(form, error): (&Form, &f64)| FormError { form: form.name.clone(), mape_percent: 100.0 * error };
-        self.forms = forms.iter().zip(errors).map(one).collect();
+    pub(super) fn with_forms(mut self, errors: &[(String, f64)]) -> Self {
+        let one = |(form, error): &(String, f64)| FormError { form: form.clone(), mape_percent: 100.0 * error };
+        self.forms = errors.iter().map(one).collect();
         self
     }
 
@@ -207,11 +207,13 @@ fn network_sense(accelerator: &Accelerator, term: NetworkTerm, ns: f64) -> (Stri
             overhead(ns)
         }
         NetworkTerm::TileRow => array_share(clock_row_ns(accelerator) / ns),
-        NetworkTerm::Tap => {
+        NetworkTerm::Tap | NetworkTerm::SpilledTap => {
             let cycle = 1e3 / accelerator.clock.get();
-            (format!("{} padded taps a cycle", short(cycle / ns)), Sense::Physical)
+            (format!("{} taps a cycle", short(cycle / ns)), Sense::Physical)
         }
         NetworkTerm::GateElement
+        | NetworkTerm::WrittenElement
+        | NetworkTerm::GateSpilled
         | NetworkTerm::DenseExcess
         | NetworkTerm::DepthwiseExcess
         | NetworkTerm::DenseSpilled

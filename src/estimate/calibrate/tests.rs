@@ -329,8 +329,9 @@ fn solve(matrix: &Matrix, times: &[f64], chosen: &[usize]) -> Option<Vec<f64>> {
         for row in 0..n {
             if row != i {
                 let factor = system[row][i] / system[i][i];
-                for column in i..=n {
-                    system[row][column] -= factor * system[i][column];
+                let pivot = system[i].clone();
+                for (slot, value) in system[row].iter_mut().zip(&pivot).skip(i) {
+                    *slot -= factor * value;
                 }
             }
         }
