@@ -126,7 +126,7 @@ pub(super) fn report(accelerator: &Accelerator, calibration: &Calibration, found
         Law::Network(law) => {
             let numbers = NetworkTerm::ALL.iter().map(|&term| {
                 let (ns, place) = (law.terms[term as usize], term as usize);
-                number(&key(&term), ns, (found.seen)(place), network_sense(accelerator, term, ns))
+                number(&key(&term), ns, (found.seen)(place), network_sense(accelerator, term, &law.terms))
             });
             let words = law.capacity_elements.map(|v| capacity(accelerator, v));
             ("network", numbers.collect::<Vec<_>>(), law.capacity_elements, words)
@@ -201,16 +201,16 @@ fn activation_bytes(accelerator: &Accelerator) -> f64 {
     f64::from(accelerator.precision.activation_bits) / 8.0
 }
 
-fn network_sense(accelerator: &Accelerator, term: NetworkTerm, ns: f64) -> (String, Sense) {
+fn network_sense(accelerator: &Accelerator, term: NetworkTerm, terms: &[f64; NetworkTerm::COUNT]) -> (String, Sense) {
+    let ns = terms[term as usize];
     match term {
         NetworkTerm::Constant | NetworkTerm::DenseLaunch | NetworkTerm::DepthwiseLaunch | NetworkTerm::GateLaunch => {
             overhead(ns)
         }
         NetworkTerm::TileRow => array_share(clock_row_ns(accelerator) / ns),
-        NetworkTerm::Tap | NetworkTerm::SpilledTap => {
-            let cycle = 1e3 / accelerator.clock.get();
-            (format!("{} taps a cycle", short(cycle / ns)), Sense::Physical)
-        }
+        NetworkTerm::Tap => taps(accelerator, ns),
+        // Such a tap pays both.
+        NetworkTerm::SpilledTap => taps(accelerator, ns + terms[NetworkTerm::Tap as usize]),
         NetworkTerm::GateElement
         | NetworkTerm::WrittenElement
         | NetworkTerm::GateSpilled
@@ -230,7 +230,7 @@ fn product_sense(accelerator: &Accelerator, term: ProductTerm, terms: &[f64; Pro
     match term {
         ProductTerm::Launch | ProductTerm::StreamedLaunch => overhead(ns),
         ProductTerm::Fill | ProductTerm::OneShotFill => {
-            (format!("{} cycles for the columns of one array", short(ns / cycle)), Sense::Physical)
+            (format!("{} cycles a fill", short(ns / cycle)), Sense::Physical)
         }
         // An even number of tiles pays both.
         ProductTerm::OneShotTileRow | ProductTerm::OneShotPairedTileRow => {
@@ -245,6 +245,14 @@ fn product_sense(accelerator: &Accelerator, term: ProductTerm, terms: &[f64; Pro
             (format!("{} GB/s", short(1.0 / ns)), Sense::Physical)
         }
     }
+}
+
+/// Taps a cycle: no more than there are processing elements.
+fn taps(accelerator: &Accelerator, ns: f64) -> (String, Sense) {
+    let rate = 1e3 / accelerator.clock.get() / ns;
+    #[expect(clippy::cast_precision_loss, reason = "processing elements are far below 2^53")]
+    let sense = if rate <= accelerator.array.pes() as f64 { Sense::Physical } else { Sense::TooFast };
+    (format!("{} taps a cycle", short(rate)), sense)
 }
 
 fn overhead(ns: f64) -> (String, Sense) {
