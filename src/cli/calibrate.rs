@@ -147,7 +147,7 @@ fn besides(report: &Report) -> Vec<(&'static str, String)> {
 fn row(number: &Number) -> Vec<String> {
     let sense = match number.sense {
         Sense::Physical => "physical",
-        Sense::TooFast => "faster than the file's peak",
+        Sense::TooFast => "above peak",
         Sense::NotNeeded | Sense::NotMeasured => "",
         Sense::Overhead => "overhead",
     };

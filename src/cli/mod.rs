@@ -39,6 +39,7 @@ Examples:
   systole estimate network.yaml --accel small-32x32
   systole search search-spaces/demo.yaml
   systole pareto results/*-s0
+  systole calibrate rows.csv --accel my-array.yaml --out calibrated.yaml
   systole check search-spaces/*.yaml
 
 Results go to stdout, progress to stderr. Exit code 0: done; 1: the answer is partial; 2: an error; 130: stopped.";

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use file::CalibrationFile;
-pub use network::{Counts, Lanes, NetworkLaw, NetworkTerm, Written};
+pub use network::{Counts, Lanes, NetworkLaw, NetworkTerm, Writer, Written};
 pub use product::{ProductLaw, ProductTerm, product_bytes, product_counts};
 pub use work::Work;
 

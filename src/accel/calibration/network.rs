@@ -42,6 +42,9 @@ pub enum NetworkTerm {
     /// Values that gates multiply.
     #[serde(rename = "gate-element-ns")]
     GateElement,
+    /// Values that products put out, on the chip or off it: normalisation and activation.
+    #[serde(rename = "written-element-ns")]
+    WrittenElement,
     /// Values of dense outputs beyond the on-chip capacity V: `max(0, values - V)`.
     #[serde(rename = "dense-excess-element-ns")]
     DenseExcess,
@@ -54,11 +57,19 @@ pub enum NetworkTerm {
     /// As before, of depthwise outputs.
     #[serde(rename = "depthwise-spilled-element-ns")]
     DepthwiseSpilled,
+    /// All values of gated maps that are larger than V.
+    #[serde(rename = "gate-spilled-element-ns")]
+    GateSpilled,
+    /// Taps, as above, of depthwise convolutions whose output is larger than V.
+    #[serde(rename = "depthwise-spilled-tap-ns")]
+    SpilledTap,
 }
 
 impl NetworkTerm {
     /// How many there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 14;
+    /// How many of the first no capacity enters.
+    pub const BASE: usize = 8;
     /// Every term, in the order of [`NetworkLaw::terms`].
     pub const ALL: [Self; Self::COUNT] = [
         Self::Constant,
@@ -68,10 +79,13 @@ impl NetworkTerm {
         Self::TileRow,
         Self::Tap,
         Self::GateElement,
+        Self::WrittenElement,
         Self::DenseExcess,
         Self::DepthwiseExcess,
         Self::DenseSpilled,
         Self::DepthwiseSpilled,
+        Self::GateSpilled,
+        Self::SpilledTap,
     ];
 }
 
@@ -126,13 +140,26 @@ impl Written {
     }
 }
 
-/// The counts of one work that no capacity enters, and the tensor it writes.
+/// The counts of one work that no capacity enters, and the tensor that may leave the chip.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Counts {
-    /// In the order of [`NetworkTerm::ALL`]; nought for the four of tensors that leave the chip.
+    /// In the order of [`NetworkTerm::ALL`]; nought behind [`NetworkTerm::BASE`].
     pub base: [f64; NetworkTerm::COUNT],
-    /// What is written, by dense products or by depthwise ones.
-    pub written: Option<(GemmKind, Written)>,
+    /// Whose tensor it is.
+    pub writer: Writer,
+    /// The tensor.
+    pub written: Written,
+}
+
+/// What writes a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// A product that is not depthwise.
+    Dense,
+    /// A depthwise convolution.
+    Depthwise,
+    /// A gate.
+    Gate,
 }
 
 /// Rows that stream through all tiles of `gemm`, over all arrays.
@@ -153,43 +180,63 @@ impl Counts {
         let cols = accelerator.array.cols;
         let mut base = [0.0; NetworkTerm::COUNT];
         let mut put = |term: NetworkTerm, count: f64| base[term as usize] = count;
-        let written = match work {
+        let (writer, written) = match work {
             Work::Gate { positions, channels } => {
+                let written = Written::of(*positions, *channels, cols);
                 put(NetworkTerm::GateLaunch, 1.0);
-                put(NetworkTerm::GateElement, real(*positions) * real(*channels));
-                None
+                put(NetworkTerm::GateElement, written.elements);
+                (Writer::Gate, written)
             }
             Work::Product(gemm) => {
-                let channels = gemm.n().saturating_mul(gemm.repeats());
-                let written = Written::of(gemm.m(), channels, cols);
+                let written = Written::of(gemm.m(), gemm.n().saturating_mul(gemm.repeats()), cols);
+                put(NetworkTerm::WrittenElement, written.elements);
                 match gemm.kind() {
                     GemmKind::Depthwise => {
                         put(NetworkTerm::DepthwiseLaunch, 1.0);
                         put(NetworkTerm::Tap, written.padded * real(gemm.k()));
+                        (Writer::Depthwise, written)
                     }
                     GemmKind::Weights | GemmKind::Activations => {
                         put(NetworkTerm::DenseLaunch, 1.0);
                         put(NetworkTerm::TileRow, tile_rows(accelerator, accelerator.dataflow, gemm));
+                        (Writer::Dense, written)
                     }
                 }
-                Some((gemm.kind(), written))
             }
         };
-        Self { base, written }
+        Self { base, writer, written }
+    }
+
+    /// What it counts of `term` at `capacity`, where its tensor counts in `lanes`.
+    #[must_use]
+    pub fn beyond(&self, term: NetworkTerm, capacity: f64, lanes: Lanes) -> f64 {
+        let whole = || self.written.spilled(capacity, lanes);
+        match (term, self.writer) {
+            (NetworkTerm::DenseExcess, Writer::Dense) | (NetworkTerm::DepthwiseExcess, Writer::Depthwise) => {
+                self.written.excess(capacity, lanes)
+            }
+            (NetworkTerm::DenseSpilled, Writer::Dense)
+            | (NetworkTerm::DepthwiseSpilled, Writer::Depthwise)
+            | (NetworkTerm::GateSpilled, Writer::Gate) => whole(),
+            (NetworkTerm::SpilledTap, Writer::Depthwise) if whole() > 0.0 => self.base[NetworkTerm::Tap as usize],
+            _ => 0.0,
+        }
     }
 }
 
 impl NetworkLaw {
     /// What `work` adds, ns.
     pub(super) fn nanoseconds(&self, accelerator: &Accelerator, work: &Work) -> f64 {
-        let Counts { base, written } = Counts::of(accelerator, work);
-        let sum: f64 = base.iter().zip(&self.terms).map(|(count, number)| count * number).sum();
-        let (Some((kind, written)), Some(capacity)) = (written, self.capacity_elements) else { return sum };
-        let (excess, spilled) = match kind {
-            GemmKind::Depthwise => (NetworkTerm::DepthwiseExcess, NetworkTerm::DepthwiseSpilled),
-            GemmKind::Weights | GemmKind::Activations => (NetworkTerm::DenseExcess, NetworkTerm::DenseSpilled),
-        };
-        sum + self.terms[excess as usize] * written.excess(capacity, self.excess_lanes)
-            + self.terms[spilled as usize] * written.spilled(capacity, self.spilled_lanes)
+        let counts = Counts::of(accelerator, work);
+        let sum: f64 = counts.base.iter().zip(&self.terms).map(|(count, number)| count * number).sum();
+        let Some(capacity) = self.capacity_elements else { return sum };
+        let beyond = NetworkTerm::ALL[NetworkTerm::BASE..].iter().map(|&term| {
+            let lanes = match term {
+                NetworkTerm::DenseExcess | NetworkTerm::DepthwiseExcess => self.excess_lanes,
+                _ => self.spilled_lanes,
+            };
+            self.terms[term as usize] * counts.beyond(term, capacity, lanes)
+        });
+        sum + beyond.sum::<f64>()
     }
 }

@@ -19,7 +19,7 @@ const CEILING_ROUNDS: usize = 2;
 const FLOOR: f64 = 0.003;
 /// Thresholds whose error is above the least by no more than this over the root of the rows cannot be told apart: the
 /// spread of a mean of absolute errors.
-const ALIKE: f64 = 0.7;
+const ALIKE: f64 = 0.3;
 /// What is added to the diagonal of the normal equations of unit columns, so that equal columns have a solution.
 const RIDGE: f64 = 1e-10;
 
@@ -47,12 +47,15 @@ pub(super) struct Data {
     pub(super) at: Vec<(Option<f64>, Matrix)>,
 }
 
-/// A choice of columns; a pinned one has its number already.
+/// A choice of columns. A pinned one has its number already; where it is among the columns as well, that number is the
+/// least that it may have.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Form {
     pub(super) name: String,
     pub(super) columns: Vec<usize>,
     pub(super) pinned: Option<(usize, f64)>,
+    /// The same with less said of the pinned column, to be taken where that is clearly better.
+    pub(super) exception: Option<Box<Form>>,
 }
 
 /// Whether measured times may be those of a host.

@@ -28,7 +28,7 @@ use fit::{Data, Fitted, Form};
 pub const LEAST_ROWS: usize = 25;
 /// Rows below which the array term of networks is pinned to the clock.
 pub const PINNED_ROWS: usize = 100;
-/// A free array term must be better by this factor in five-fold error to be taken where a pinned one is the rule.
+/// An exception must be better by this factor in five-fold error to be taken in the place of the rule.
 const CLEARLY_BETTER: f64 = 0.9;
 /// Nanoseconds in a millisecond.
 const NS_PER_MS: f64 = 1e6;
@@ -77,7 +77,7 @@ pub struct Calibrated {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CalibrateError {
     /// Too few rows.
-    #[error("a calibration needs at least {LEAST_ROWS} measured rows, for up to 12 numbers; got {0}")]
+    #[error("a calibration needs at least {LEAST_ROWS} measured rows, for up to 16 numbers; got {0}")]
     TooFew(usize),
     /// A time that no run takes.
     #[error("`{name}`: a measured time must be finite and above 0 ms, got {ms}")]
@@ -160,7 +160,7 @@ pub fn calibrate(
     }
     let held_out = held_out(&data, &forms, &all, settings);
     let choice = choose(&data, &forms, &all, settings);
-    let form = &forms[choice.best];
+    let form = &choice.form;
     let fitted = data.fit(form, &all, settings.host);
     let law = match observations[0].observed {
         Observed::Network(_) => networks::law(&data, form, &fitted),
@@ -188,7 +188,7 @@ pub fn calibrate(
     let fit = Errors::of(&data.times, &predicted);
     let seen = report::seen(&data, form, &fitted);
     let report = report::report(accelerator, &calibration, &report::Found { fit, held_out: errors, seen: &seen })
-        .with_forms(&forms, &choice.errors)
+        .with_forms(&choice.errors)
         .with_points(observations, &held_out);
     Ok(Calibrated { calibration, report })
 }
@@ -237,14 +237,13 @@ impl Data {
     }
 }
 
-/// The form to take, and the five-fold error of each.
+/// The form to take, and the five-fold error of each that was tried.
 struct Choice {
-    best: usize,
-    errors: Vec<f64>,
+    form: Form,
+    errors: Vec<(String, f64)>,
 }
 
-/// The form with the least five-fold error on `rows`; a free array term only where it is clearly better than all pinned
-/// ones, if there are any.
+/// The form with the least five-fold error on `rows`, or its exception where that is clearly better.
 fn choose(data: &Data, forms: &[Form], rows: &[usize], settings: &Settings) -> Choice {
     let parts = folds(rows, settings.seed);
     let error = |form: &Form| {
@@ -254,26 +253,28 @@ fn choose(data: &Data, forms: &[Form], rows: &[usize], settings: &Settings) -> C
         };
         parts.iter().map(one).sum::<f64>() / statistics::count(rows.len())
     };
-    let errors: Vec<f64> = forms.par_iter().map(error).collect();
-    let least = |pinned: bool| {
-        let those = (0..forms.len()).filter(|&place| forms[place].pinned.is_some() == pinned);
-        those.min_by(|&a, &b| errors[a].total_cmp(&errors[b]))
-    };
-    let best = match (least(true), least(false)) {
-        (Some(pinned), Some(free)) if errors[free] < CLEARLY_BETTER * errors[pinned] => free,
-        (Some(pinned), _) => pinned,
-        (None, free) => free.expect("there is a form"),
-    };
-    Choice { best, errors }
+    let least: Vec<f64> = forms.par_iter().map(error).collect();
+    let mut errors: Vec<(String, f64)> = forms.iter().map(|form| form.name.clone()).zip(least.clone()).collect();
+    let best = (0..forms.len()).min_by(|&a, &b| least[a].total_cmp(&least[b])).expect("there is a form");
+    let (mut form, mut reached) = (&forms[best], least[best]);
+    while let Some(exception) = &form.exception {
+        let found = error(exception);
+        errors.push((exception.name.clone(), found));
+        if found >= CLEARLY_BETTER * reached {
+            break;
+        }
+        (form, reached) = (exception, found);
+    }
+    Choice { form: form.clone(), errors }
 }
 
 /// Each row as it is predicted by a fit to the rows of the other folds, ns.
 fn held_out(data: &Data, forms: &[Form], rows: &[usize], settings: &Settings) -> Vec<f64> {
     let mut predicted = vec![0.0; rows.len()];
     for (kept, held) in folds(rows, settings.seed) {
-        let form = &forms[choose(data, forms, &kept, settings).best];
-        let fitted = data.fit(form, &kept, settings.host);
-        for (&row, time) in held.iter().zip(data.predict(form, &fitted, &held)) {
+        let form = choose(data, forms, &kept, settings).form;
+        let fitted = data.fit(&form, &kept, settings.host);
+        for (&row, time) in held.iter().zip(data.predict(&form, &fitted, &held)) {
             predicted[row] = time;
         }
     }

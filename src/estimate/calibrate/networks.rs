@@ -3,17 +3,27 @@
 use super::fit::{Data, Fitted, Form, Matrix};
 use super::grid;
 use crate::accel::Accelerator;
-use crate::accel::GemmKind;
-use crate::accel::calibration::{Counts, Lanes, Law, NetworkLaw, NetworkTerm, Work, Written};
+use crate::accel::calibration::{Counts, Lanes, Law, NetworkLaw, NetworkTerm, Work};
 
 /// Passes of a product that a pinned array term may stand for: a forward run, or a training step with its two backward
 /// products.
 const PASSES: [f64; 2] = [1.0, 3.0];
-/// Terms that no capacity enters: the first of [`NetworkTerm::ALL`].
-const BASE: usize = 7;
-/// Columns of tensors that leave the chip, behind the base: excess unpadded and padded, spilled unpadded and padded, each
-/// of dense and of depthwise outputs.
-const LANES: [Lanes; 2] = [Lanes::Unpadded, Lanes::Padded];
+/// Terms that no capacity enters: the first of [`NetworkTerm::ALL`], and the first columns.
+const BASE: usize = NetworkTerm::BASE;
+/// The columns behind: terms of tensors that leave the chip, in lanes.
+const BEYOND: [(NetworkTerm, Lanes); 11] = [
+    (NetworkTerm::DenseExcess, Lanes::Unpadded),
+    (NetworkTerm::DenseExcess, Lanes::Padded),
+    (NetworkTerm::DepthwiseExcess, Lanes::Unpadded),
+    (NetworkTerm::DepthwiseExcess, Lanes::Padded),
+    (NetworkTerm::DenseSpilled, Lanes::Unpadded),
+    (NetworkTerm::DenseSpilled, Lanes::Padded),
+    (NetworkTerm::DepthwiseSpilled, Lanes::Unpadded),
+    (NetworkTerm::DepthwiseSpilled, Lanes::Padded),
+    (NetworkTerm::GateSpilled, Lanes::Unpadded),
+    (NetworkTerm::GateSpilled, Lanes::Padded),
+    (NetworkTerm::SpilledTap, Lanes::Unpadded),
+];
 /// Least part of the largest tensor that may be the capacity.
 const LEAST_CAPACITY: f64 = 0.02;
 /// Capacities of the grid: steps of a fifth.
@@ -46,83 +56,95 @@ pub(super) fn data(accelerator: &Accelerator, networks: &[&[Work]], times: Vec<f
         base.values.push(1.0);
         base.values.extend(NetworkTerm::ALL[1..BASE].iter().map(|&term| sum(term)));
     }
-    let written = counted.iter().flatten().filter_map(|count| count.written);
-    let largest = written.map(|(_, written)| written.elements).fold(0.0, f64::max);
+    let largest = counted.iter().flatten().map(|count| count.written.elements).fold(0.0, f64::max);
     let capacities = grid(LEAST_CAPACITY * largest, largest, STEPS);
     let at = capacities.into_iter().map(|capacity| (capacity, spill(&counted, capacity))).collect();
     Data { times, base, at }
 }
 
 fn spill(counted: &[Vec<Counts>], capacity: Option<f64>) -> Matrix {
-    let columns = 4 * LANES.len();
-    let mut matrix = Matrix { columns, values: vec![0.0; columns * counted.len()] };
+    let mut matrix = Matrix { columns: BEYOND.len(), values: vec![0.0; BEYOND.len() * counted.len()] };
     let Some(capacity) = capacity else { return matrix };
-    for (row, counts) in matrix.values.chunks_exact_mut(columns).zip(counted) {
-        for (kind, written) in counts.iter().filter_map(|count| count.written) {
-            add(row, kind, written, capacity);
+    for (row, counts) in matrix.values.chunks_exact_mut(BEYOND.len()).zip(counted) {
+        for (slot, (term, lanes)) in row.iter_mut().zip(BEYOND) {
+            *slot = counts.iter().map(|count| count.beyond(term, capacity, lanes)).sum();
         }
     }
     matrix
 }
 
-fn add(row: &mut [f64], kind: GemmKind, written: Written, capacity: f64) {
-    let first = match kind {
-        GemmKind::Depthwise => LANES.len(),
-        GemmKind::Weights | GemmKind::Activations => 0,
-    };
-    for (place, lanes) in LANES.into_iter().enumerate() {
-        row[first + place] += written.excess(capacity, lanes);
-        row[2 * LANES.len() + first + place] += written.spilled(capacity, lanes);
+impl Spill {
+    /// Columns of the terms that this way charges. Gates and taps that leave the chip are charged in every way.
+    fn columns(self) -> impl Iterator<Item = usize> {
+        let charged = move |(term, lanes): (NetworkTerm, Lanes)| match term {
+            NetworkTerm::DenseExcess | NetworkTerm::DepthwiseExcess => self.excess == Some(lanes),
+            NetworkTerm::DenseSpilled | NetworkTerm::DepthwiseSpilled => self.spilled == Some(lanes),
+            NetworkTerm::GateSpilled => self.spilled.unwrap_or_default() == lanes,
+            _ => true,
+        };
+        (0..BEYOND.len()).filter(move |&place| charged(BEYOND[place])).map(|place| BASE + place)
     }
 }
 
-/// Columns of `lanes` among the excess (0) or the spilled ones (1): of dense and of depthwise outputs.
-fn columns(part: usize, lanes: Lanes) -> [usize; 2] {
-    let place = match lanes {
-        Lanes::Unpadded => 0,
-        Lanes::Padded => 1,
-    };
-    let first = BASE + 2 * LANES.len() * part;
-    [first + place, first + LANES.len() + place]
-}
-
-/// The forms, with the array term free; where it is to be pinned, those with it pinned first.
-pub(super) fn forms(accelerator: &Accelerator, pinned: super::ArrayTerm) -> Vec<Form> {
-    let mut forms = Vec::new();
-    let array = NetworkTerm::TileRow as usize;
-    let form = |name: String, spill: Spill, pinned: Option<(usize, f64)>| {
-        let base = (0..BASE).filter(|&column| pinned.is_none_or(|(other, _)| other != column));
-        let excess = spill.excess.into_iter().flat_map(|lanes| columns(0, lanes));
-        let spilled = spill.spilled.into_iter().flat_map(|lanes| columns(1, lanes));
-        Form { name, columns: base.chain(excess).chain(spilled).collect(), pinned }
-    };
-    if pinned == super::ArrayTerm::Pinned {
-        let row = super::clock_row_ns(accelerator);
-        for (passes, word) in PASSES.into_iter().zip(["1 pass", "3 passes"]) {
-            for (name, spill) in SPILLS {
-                forms.push(form(format!("{name}, {word} at the clock"), spill, Some((array, passes * row))));
-            }
+/// The forms. With few rows the array term is pinned to the clock, else it is no faster than that; the exceptions say less.
+pub(super) fn forms(accelerator: &Accelerator, array: super::ArrayTerm) -> Vec<Form> {
+    let row = super::clock_row_ns(accelerator);
+    match array {
+        super::ArrayTerm::Free => SPILLS.map(|spill| no_faster(spill, row)).into(),
+        super::ArrayTerm::Pinned => {
+            let one = |(passes, word): (f64, &str), (name, spill): (&str, Spill)| {
+                let column = NetworkTerm::TileRow as usize;
+                Form {
+                    name: format!("{name}, {word} at the clock"),
+                    columns: columns(spill).filter(|&other| other != column).collect(),
+                    pinned: Some((column, passes * row)),
+                    exception: Some(Box::new(no_faster((name, spill), row))),
+                }
+            };
+            let passes = PASSES.into_iter().zip(["1 pass", "3 passes"]);
+            passes.flat_map(|passes| SPILLS.map(|spill| one(passes, spill))).collect()
         }
     }
-    forms.extend(SPILLS.map(|(name, spill)| form(name.to_owned(), spill, None)));
-    forms
+}
+
+/// The form whose array term is free, but no faster than the clock; the exception is one that is.
+fn no_faster((name, spill): (&str, Spill), row: f64) -> Form {
+    let free = Form {
+        name: format!("{name}, array faster than its clock"),
+        columns: columns(spill).collect(),
+        pinned: None,
+        exception: None,
+    };
+    Form {
+        name: name.to_owned(),
+        columns: columns(spill).collect(),
+        pinned: Some((NetworkTerm::TileRow as usize, row)),
+        exception: Some(Box::new(free)),
+    }
+}
+
+fn columns(spill: Spill) -> impl Iterator<Item = usize> {
+    (0..BASE).chain(spill.columns())
 }
 
 /// The law that was fitted.
 pub(super) fn law(data: &Data, form: &Form, fitted: &Fitted) -> Law {
     let mut terms = [0.0; NetworkTerm::COUNT];
-    let mut lanes = [Lanes::Unpadded; 2];
+    let (mut excess_lanes, mut spilled_lanes) = (Lanes::Unpadded, Lanes::Unpadded);
     let free = form.columns.iter().copied().zip(fitted.numbers.iter().copied());
     for (column, number) in free.chain(form.pinned) {
         let Some(behind) = column.checked_sub(BASE) else {
-            terms[column] = number;
+            // A pinned number that is the least of a free one adds to it.
+            terms[column] += number;
             continue;
         };
-        // Excess before spilled, dense before depthwise, unpadded before padded.
-        let (part, kind, place) = (behind / 4, behind / 2 % 2, behind % 2);
-        terms[BASE + 2 * part + kind] = number;
-        lanes[part] = LANES[place];
+        let (term, lanes) = BEYOND[behind];
+        terms[term as usize] = number;
+        match term {
+            NetworkTerm::DenseExcess | NetworkTerm::DepthwiseExcess => excess_lanes = lanes,
+            NetworkTerm::DenseSpilled | NetworkTerm::DepthwiseSpilled => spilled_lanes = lanes,
+            _ => {}
+        }
     }
-    let [excess_lanes, spilled_lanes] = lanes;
     Law::Network(NetworkLaw { capacity_elements: data.at[fitted.threshold].0, excess_lanes, spilled_lanes, terms })
 }

@@ -33,7 +33,7 @@ fn counts(accelerator: &Accelerator, products: &[Gemm], threshold: Option<f64>) 
 pub(super) fn forms(accelerator: &Accelerator) -> Vec<Form> {
     let without = |name: &str, left_out: &[ProductTerm]| {
         let columns = ProductTerm::ALL.iter().filter(|term| !left_out.contains(term)).map(|&term| term as usize);
-        Form { name: name.to_owned(), columns: columns.collect(), pinned: None }
+        Form { name: name.to_owned(), columns: columns.collect(), pinned: None, exception: None }
     };
     let mut forms = vec![without("arrays alone", &[ProductTerm::OneShotPairedTileRow])];
     if accelerator.array.count.is_multiple_of(2) {

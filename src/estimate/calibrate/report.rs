@@ -110,7 +110,7 @@ pub(super) enum Seen {
 pub(super) fn seen(data: &Data, form: &Form, fitted: &Fitted) -> impl Fn(usize) -> Seen + use<> {
     let rows: Vec<usize> = (0..data.times.len()).collect();
     let counted = |column: usize| {
-        let one = Form { name: String::new(), columns: vec![column], pinned: None };
+        let one = Form { name: String::new(), columns: vec![column], pinned: None, exception: None };
         let unit = Fitted { numbers: vec![1.0], ceiling: None, ..*fitted };
         data.predict(&one, &unit, &rows).iter().any(|&count| count > 0.0)
     };
@@ -126,7 +126,7 @@ pub(super) fn report(accelerator: &Accelerator, calibration: &Calibration, found
         Law::Network(law) => {
             let numbers = NetworkTerm::ALL.iter().map(|&term| {
                 let (ns, place) = (law.terms[term as usize], term as usize);
-                number(&key(&term), ns, (found.seen)(place), network_sense(accelerator, term, ns))
+                number(&key(&term), ns, (found.seen)(place), network_sense(accelerator, term, &law.terms))
             });
             let words = law.capacity_elements.map(|v| capacity(accelerator, v));
             ("network", numbers.collect::<Vec<_>>(), law.capacity_elements, words)
@@ -160,9 +160,9 @@ pub(super) fn report(accelerator: &Accelerator, calibration: &Calibration, found
 }
 
 impl Report {
-    pub(super) fn with_forms(mut self, forms: &[Form], errors: &[f64]) -> Self {
-        let one = |(form, error): (&Form, &f64)| FormError { form: form.name.clone(), mape_percent: 100.0 * error };
-        self.forms = forms.iter().zip(errors).map(one).collect();
+    pub(super) fn with_forms(mut self, errors: &[(String, f64)]) -> Self {
+        let one = |(form, error): &(String, f64)| FormError { form: form.clone(), mape_percent: 100.0 * error };
+        self.forms = errors.iter().map(one).collect();
         self
     }
 
@@ -201,17 +201,19 @@ fn activation_bytes(accelerator: &Accelerator) -> f64 {
     f64::from(accelerator.precision.activation_bits) / 8.0
 }
 
-fn network_sense(accelerator: &Accelerator, term: NetworkTerm, ns: f64) -> (String, Sense) {
+fn network_sense(accelerator: &Accelerator, term: NetworkTerm, terms: &[f64; NetworkTerm::COUNT]) -> (String, Sense) {
+    let ns = terms[term as usize];
     match term {
         NetworkTerm::Constant | NetworkTerm::DenseLaunch | NetworkTerm::DepthwiseLaunch | NetworkTerm::GateLaunch => {
             overhead(ns)
         }
         NetworkTerm::TileRow => array_share(clock_row_ns(accelerator) / ns),
-        NetworkTerm::Tap => {
-            let cycle = 1e3 / accelerator.clock.get();
-            (format!("{} padded taps a cycle", short(cycle / ns)), Sense::Physical)
-        }
+        NetworkTerm::Tap => taps(accelerator, ns),
+        // Such a tap pays both.
+        NetworkTerm::SpilledTap => taps(accelerator, ns + terms[NetworkTerm::Tap as usize]),
         NetworkTerm::GateElement
+        | NetworkTerm::WrittenElement
+        | NetworkTerm::GateSpilled
         | NetworkTerm::DenseExcess
         | NetworkTerm::DepthwiseExcess
         | NetworkTerm::DenseSpilled
@@ -228,7 +230,7 @@ fn product_sense(accelerator: &Accelerator, term: ProductTerm, terms: &[f64; Pro
     match term {
         ProductTerm::Launch | ProductTerm::StreamedLaunch => overhead(ns),
         ProductTerm::Fill | ProductTerm::OneShotFill => {
-            (format!("{} cycles for the columns of one array", short(ns / cycle)), Sense::Physical)
+            (format!("{} cycles a fill", short(ns / cycle)), Sense::Physical)
         }
         // An even number of tiles pays both.
         ProductTerm::OneShotTileRow | ProductTerm::OneShotPairedTileRow => {
@@ -243,6 +245,14 @@ fn product_sense(accelerator: &Accelerator, term: ProductTerm, terms: &[f64; Pro
             (format!("{} GB/s", short(1.0 / ns)), Sense::Physical)
         }
     }
+}
+
+/// Taps a cycle: no more than there are processing elements.
+fn taps(accelerator: &Accelerator, ns: f64) -> (String, Sense) {
+    let rate = 1e3 / accelerator.clock.get() / ns;
+    #[expect(clippy::cast_precision_loss, reason = "processing elements are far below 2^53")]
+    let sense = if rate <= accelerator.array.pes() as f64 { Sense::Physical } else { Sense::TooFast };
+    (format!("{} taps a cycle", short(rate)), sense)
 }
 
 fn overhead(ns: f64) -> (String, Sense) {
