@@ -53,12 +53,11 @@ impl Divisor {
     }
 
     /// `floor(length / by)` and what is left.
-    #[inline]
+    #[inline(always)]
     pub(super) fn div_rem(self, length: u64) -> (u64, u64) {
         if length >> Self::BITS != 0 || self.reciprocal == 0 {
             return (length / self.by, length % self.by);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the high half of a product of two u64")]
         let quotient = ((Wide::from(length) * Wide::from(self.reciprocal)) >> 64) as u64;
         (quotient, length - quotient * self.by)
     }

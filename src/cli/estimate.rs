@@ -129,9 +129,8 @@ fn text(estimate: &Estimate, free: usize, worst: Option<u64>, view: View) -> Str
             table(&Columns { header: &header, left: &[0, 1, 9], name: 0 }, rows)
         }
         View::Breakdown => {
-            let header =
-                ["layer", "cycles", "useful", "imba-\nlance", "co-\nlumns", "rows", "load", "fill +\ndrain", "stall"];
-            let header = [&header[..], &["vector", "bound"]].concat();
+            let parts = ["useful", "imba-\nlance", "columns", "rows", "load", "fill +\ndrain", "stall", "vector"];
+            let header = [&["layer", "cycles"], &parts[..], &["bound"]].concat();
             table(&Columns { header: &header, left: &[0, 10], name: 0 }, layers.map(parts_row).collect())
         }
     };

@@ -43,7 +43,6 @@ impl EnergyFile {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::accel::Accelerator;
 
     const TABLE: &str = "name: a
