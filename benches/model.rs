@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use rayon::prelude::*;
-use systole::accel::{Accelerator, Engine, Gemm, GemmKind, Layer, Operand, Operands, Timing, Work};
+use systole::accel::{Accelerator, Engine, Gemm, GemmKind, Operand, Operands, Timing, Work, Workload};
 use systole::cost::{CostKind, CostModel, Probabilities};
 use systole::estimate::Target;
 use systole::jobs::{Job, Overrides};
@@ -162,14 +162,14 @@ fn gemm([m, n, k]: [u64; 3], repeats: u64) -> Gemm {
 }
 
 /// A product with operands of a byte a value.
-fn layer(gemm: &Gemm) -> Layer {
+fn layer(gemm: &Gemm) -> Workload {
     let bytes = |a: u64, b: u64| Operand::off_chip(Bytes(a * b * gemm.repeats()));
     let operands = Operands {
         weights: bytes(gemm.k(), gemm.n()),
         inputs: bytes(gemm.m(), gemm.k()),
         outputs: bytes(gemm.m(), gemm.n()),
     };
-    Layer { work: Work::Product(*gemm), operands }
+    Workload { work: Work::Product(*gemm), operands }
 }
 
 fn engine(name: &str, memory: &str, timing: Timing) -> Engine {
@@ -182,7 +182,7 @@ fn engine(name: &str, memory: &str, timing: Timing) -> Engine {
 
 fn products() {
     let gemms = mix();
-    let layers: Vec<Layer> = gemms.iter().map(layer).collect();
+    let layers: Vec<Workload> = gemms.iter().map(layer).collect();
     let count = (gemms.len() * ROUNDS) as f64;
     let mut fastest = None;
     for timing in Timing::ALL {
@@ -198,8 +198,8 @@ fn products() {
     let memory = "{ bandwidth-gb-per-s: 25.6, activation-capacity-kib: 512, accumulator-rows: 2048 }";
     for (figure, name, memory) in [("", "uboost-128x128", ""), (" and memory", "small-32x32", memory)] {
         let engine = engine(name, memory, Timing::Pipelined);
-        let one = |layer: &Layer| {
-            let found = engine.layer(layer).expect("small");
+        let one = |layer: &Workload| {
+            let found = engine.cost(layer).expect("small");
             found.cost.cycles.0 ^ std::hint::black_box(found).cost.breakdown.rows.0
         };
         let all = || (0..ROUNDS).map(|_| std::hint::black_box(&layers).iter().map(one).sum::<u64>()).sum::<u64>();

@@ -18,7 +18,7 @@ use crate::units::{Bytes, Cycles, Macs, Picojoules};
 
 /// What an accelerator is asked to do at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layer {
+pub struct Workload {
     /// What is computed.
     pub work: Work,
     /// What is read and written.
@@ -202,33 +202,33 @@ impl Engine {
         Ok(mapped.cost(Cycles(cycles), gemm))
     }
 
-    /// What `layer` costs, all in all.
+    /// What `workload` costs, all in all.
     ///
     /// # Errors
     /// [`CostError`] where cycles reach 2^63 or bytes 2^64.
     #[inline]
-    pub fn layer(&self, layer: &Layer) -> Result<LayerCost, CostError> {
-        match (&layer.work, self.vector) {
+    pub fn cost(&self, workload: &Workload) -> Result<LayerCost, CostError> {
+        match (&workload.work, self.vector) {
             (Work::Product(gemm), Some(unit)) if self.is_vector(gemm) => {
                 let work = VectorWork { operations: gemm.macs().0, exponentials: 0 };
-                self.vector(unit, work, gemm.macs(), &layer.operands)
+                self.vector(unit, work, gemm.macs(), &workload.operands)
             }
-            (Work::Product(gemm), _) => self.product(gemm, &layer.operands),
-            (Work::Vector(work), Some(unit)) => self.vector(unit, *work, Macs(0), &layer.operands),
+            (Work::Product(gemm), _) => self.product(gemm, &workload.operands),
+            (Work::Vector(work), Some(unit)) => self.vector(unit, *work, Macs(0), &workload.operands),
             (Work::Vector(_), None) | (Work::Free, _) => Ok(LayerCost::default()),
         }
     }
 
-    /// Whether `layer` leaves its activations on chip: inputs, outputs and the working tile fit the activation memory.
+    /// Whether `workload` leaves its activations on chip: inputs, outputs and the working tile fit the activation memory.
     ///
     /// The working tile is what the arrays accumulate at a time: under the weight- and input-stationary dataflows the
     /// streamed length (at most the accumulator's rows) by the columns in use, under the output-stationary one the rows
     /// by the columns in use.
     #[must_use]
-    pub fn keeps_activations(&self, layer: &Layer) -> bool {
+    pub fn keeps_activations(&self, workload: &Workload) -> bool {
         let Some(capacity) = self.memory.activation_capacity else { return false };
-        let Operands { weights, inputs, outputs } = layer.operands;
-        let (second, tile) = match layer.work {
+        let Operands { weights, inputs, outputs } = workload.operands;
+        let (second, tile) = match workload.work {
             Work::Product(gemm) => (
                 if gemm.kind() == GemmKind::Activations { weights.bytes } else { Bytes(0) },
                 if self.is_vector(&gemm) { Bytes(0) } else { self.working_tile(&gemm) },

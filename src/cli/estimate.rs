@@ -91,7 +91,7 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
 /// Whether the layer multiplies nothing and takes no time.
 fn is_free(layer: &&LayerEstimate) -> bool {
     match layer.bound {
-        Bound::None => true,
+        Bound::None => layer.macs.0 == 0,
         Bound::Array | Bound::Memory | Bound::Vector => false,
     }
 }

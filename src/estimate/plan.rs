@@ -1,7 +1,7 @@
 //! A network as layers for an accelerator: what is fused, which tensors stay on chip, what each layer reads and writes.
 
 use super::lower::{EstimateError, Target, work};
-use crate::accel::{Engine, Layer, Operand, Operands, Precision, Work};
+use crate::accel::{Engine, Operand, Operands, Precision, Work, Workload};
 use crate::network::{Network, NodeId, Op};
 use crate::units::Bytes;
 
@@ -16,7 +16,7 @@ pub(super) enum Ends {
 
 /// The layers of a network, one for each node.
 pub(super) struct Plan {
-    layers: Vec<Layer>,
+    layers: Vec<Workload>,
 }
 
 impl Plan {
@@ -56,7 +56,7 @@ impl Plan {
                 inputs: Operand::off_chip(tensors.read(network, id, |_| true)),
                 outputs: Operand::off_chip(tensors.bytes[id.index()]),
             };
-            layers.push(Layer { work, operands });
+            layers.push(Workload { work, operands });
         }
         let mut plan = Self { layers };
         if target.accelerator.memory.activation_capacity.is_some() {
@@ -66,7 +66,7 @@ impl Plan {
     }
 
     /// The layers, in the order of the network's nodes, its input among them.
-    pub(super) fn layers(&self) -> impl Iterator<Item = &Layer> {
+    pub(super) fn layers(&self) -> impl Iterator<Item = &Workload> {
         self.layers.iter()
     }
 
