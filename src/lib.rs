@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`units`], [`load`] | quantities with units; YAML to any type, errors with file, line and column |
 //! | [`network`] | the shared language: a directed acyclic graph of operators, shapes inferred on wiring, tensors' names, YAML form |
-//! | [`accel`] | the accelerator: matrix products, tiles, four timings, laws fitted to measured times; knows no layers |
+//! | [`accel`] | the accelerator: matrix products, vector work and bytes, tiles, four timings, laws fitted to measured times; knows no operators |
 //! | [`import`] | foreign formats, a file each |
 //! | [`estimate`] | network x accelerator: cycles, utilizations, bytes of every layer and the whole; calibration |
 //! | [`space`] | search spaces of cells and chains, candidates, widths, architecture strings, derivation to a network |

@@ -280,6 +280,48 @@ mod estimate {
     }
 
     #[test]
+    fn the_parts_of_the_cycles_are_shown_and_sum_to_them() {
+        let text = run(&["--timing", "pipelined", "--breakdown"]).done();
+        golden("breakdown.txt", &text);
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        let value = run(&["--timing", "pipelined", "--json"]).json();
+        let sum = |part: &Value| -> u64 {
+            part["breakdown"].as_object().unwrap().values().map(|cycles| cycles.as_u64().unwrap()).sum()
+        };
+        for layer in value[0]["layers"].as_array().unwrap() {
+            assert_eq!(sum(layer), layer["cycles"]);
+        }
+        assert_eq!(sum(&value[0]["total"]), value[0]["total"]["cycles"]);
+        // 27 rows load, 256 stream, 31 + 31 fill and drain; 256 * 27 * 16 MACs on 1,024 PEs are 108 useful cycles, half
+        // of the columns are empty: 256 * 27 / 32 = 216.
+        let first = &value[0]["layers"][0]["breakdown"];
+        let parts = ["useful", "columns", "rows", "load", "fill_and_drain", "stall"].map(|part| &first[part]);
+        assert_eq!(parts, [108, 108, 40, 27, 62, 0]);
+        let ran = run(&["--breakdown", "--csv"]);
+        assert_eq!(ran.code, 2);
+    }
+
+    #[test]
+    fn memory_and_vector_work_stall_the_layers() {
+        let folder = TempDir::new().unwrap();
+        let (_, text) = whole_accelerator();
+        fs::write(folder.path().join("whole.yaml"), text).unwrap();
+        let network = Path::new(ROOT).join(SMALL);
+        let arguments = ["estimate", network.to_str().unwrap(), "--accel", "whole.yaml", "--json"];
+        let value = systole_in(folder.path(), &arguments).json();
+        let (layers, total) = (&value[0]["layers"], &value[0]["total"]);
+        // Two arrays share the 16 columns: they are one tile, so m = 256 is halved.
+        assert_eq!(layers[0]["split"], serde_json::json!({"n": 1, "m": 2}));
+        // Depthwise on the vector unit: 36,864 MACs, 128 a cycle.
+        assert_eq!(layers[3]["units"], serde_json::json!({"array": 0, "memory": 0, "vector": 288}));
+        assert_eq!((&layers[3]["bound"], &layers[3]["mapping_utilization"]), (&"vector".into(), &Value::Null));
+        // The image at 12.8 GB/s and 800 MHz: 3,072 bytes, 16 a cycle.
+        assert_eq!((&layers[0]["units"]["memory"], &layers[0]["bytes_read"]), (&192.into(), &3072.into()));
+        assert!(total["energy_uj"].as_f64().unwrap() > 0.0);
+        assert_eq!(total["traffic"], serde_json::json!({"weights": 0, "inputs": 3072, "outputs": 10}));
+    }
+
+    #[test]
     fn the_layers_worked_by_hand_are_right() {
         let value = run(&["--json"]).json();
         let layer = &value[0]["layers"][0];
@@ -983,15 +1025,25 @@ mod schema {
     }
 }
 
-/// The examples of `docs/formats.md`: name and text of each block behind `<!-- least: NAME -->`.
+/// The accelerator file of `docs/formats.md` that has every key.
+fn whole_accelerator() -> (String, String) {
+    examples_of("whole").into_iter().next().expect("the page has a whole accelerator")
+}
+
+/// The examples of `docs/formats.md` that are the least of their kind.
 fn examples() -> Vec<(String, String)> {
+    examples_of("least")
+}
+
+/// Name and text of each block of `docs/formats.md` behind `<!-- KIND: NAME -->`.
+fn examples_of(kind: &str) -> Vec<(String, String)> {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/formats.md")).unwrap();
     let example = |part: &str| {
         let (name, rest) = part.split_once(" -->\n```").expect("a block follows the name");
         let (_, text) = rest.split_once('\n').expect("the fence ends its line");
         (name.to_owned(), text.split_once("```").expect("the block ends").0.to_owned())
     };
-    page.split("<!-- least: ").skip(1).map(example).collect()
+    page.split(&format!("<!-- {kind}: ")).skip(1).map(example).collect()
 }
 
 #[test]
@@ -1013,6 +1065,24 @@ fn the_examples_of_the_formats_page_are_valid() {
     systole_in(folder.path(), &["pareto", "run"]).done();
     let history = systole::record::read_history(&folder.path().join("run/history.jsonl")).unwrap();
     assert_eq!(history.len(), 3);
+}
+
+/// Every key of the schema stands in the whole file, but those that exclude each other.
+#[test]
+fn the_whole_accelerator_of_the_formats_page_has_every_key() {
+    let (name, text) = whole_accelerator();
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join(&name), &text).unwrap();
+    systole_in(folder.path(), &["check", &name]).done();
+    let schema = systole(&["check", "--schema", "accelerator"]).json();
+    let mut keys: Vec<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+    for part in schema["$defs"].as_object().unwrap().values() {
+        keys.extend(part["properties"].as_object().into_iter().flatten().map(|(key, _)| key.clone()));
+    }
+    let ports = ["weight", "input", "output"].map(|port| format!("{port}-bandwidth-gb-per-s"));
+    for key in keys.iter().filter(|key| !ports.contains(key)) {
+        assert!(text.contains(&format!("{key}:")), "{key}");
+    }
 }
 
 /// Of each example, no key that the page calls needed may be left out.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use systole::accel::{Accelerator, Array, Dataflow, Gemm, GemmKind, Timing};
+use systole::accel::{Accelerator, Array, Dataflow, Gemm, GemmKind, Operands, Timing, Work, Workload};
 use systole::estimate::calibrate::{Host, Observation, Observed, Settings, calibrate, judge, shuffled};
 use systole::estimate::{self, measured_work};
 use systole::import::scale_sim::{Row, read_topology};
@@ -126,6 +126,7 @@ fn scale_sim_rows(file: &Path) -> Result<(), Box<dyn Error>> {
         let [m, n, k, repeats] = numbers(&row, ["M", "N", "K", "repeat"])?;
         let one = Gemm::new(m, n, k)?;
         let cost = accelerator.array_cost(Timing::ScaleSim, &one)?;
+        explained(&accelerator, &one)?;
         let report = accelerator.scale_sim_report(&one)?;
         let counted = [cost.cycles.0, report.ifmap_reads, report.filter_reads, report.ofmap_writes];
         let columns = ["compute_cycles", "ifmap_sram_reads", "filter_sram_reads", "ofmap_sram_writes"];
@@ -145,6 +146,25 @@ fn scale_sim_rows(file: &Path) -> Result<(), Box<dyn Error>> {
         equal(&format!("{row:?}"), all.cycles.0, repeats * cost.cycles.0)?;
     }
     Ok(())
+}
+
+/// Under every timing the parts of a product sum to its cycles, and `pipelined` lies between `ideal` and `scale-sim`
+/// with the cycle and the drain that its index leaves out.
+fn explained(accelerator: &Accelerator, gemm: &Gemm) -> Result<(), Box<dyn Error>> {
+    let layer = Workload { work: Work::Product(*gemm), operands: Operands::default() };
+    let mut cycles = Vec::new();
+    for timing in [Timing::Ideal, Timing::Pipelined, Timing::ScaleSim] {
+        let cost = accelerator.engine(timing)?.cost(&layer)?.cost;
+        equal(&format!("{gemm:?} under {timing}"), cost.breakdown.total(), cost.cycles)?;
+        let useful = gemm.macs().0 / accelerator.array.pes();
+        equal(&format!("{gemm:?} under {timing}"), cost.breakdown.useful.0, useful)?;
+        cycles.push(cost.cycles.0);
+    }
+    let most = cycles[2] + 1 + accelerator.array.rows;
+    if cycles[0] < cycles[1] && cycles[1] <= most {
+        return Ok(());
+    }
+    Err(format!("{gemm:?}: ideal, pipelined and scale-sim are {cycles:?}").into())
 }
 
 fn scale_sim_layers(file: &Path) -> Result<(), Box<dyn Error>> {

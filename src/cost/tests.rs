@@ -2,7 +2,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::*;
-use crate::accel::Timing;
+use crate::accel::{Timing, VectorUnit};
 use crate::estimate;
 use crate::load;
 use crate::network::Shape;
@@ -211,6 +211,31 @@ fn an_output_that_is_cut_off_for_certain_costs_the_classifier() {
     }
     let cost = model(&space, CostKind::Expected).expect(&Probabilities::one_hot(&space, &architecture));
     assert!(cost.cycles > 0.0 && cost.cycles_gradient.is_finite());
+}
+
+#[test]
+fn memory_that_keeps_nothing_is_exact_and_what_stands_around_a_layer_is_not() {
+    let space = cells("[conv: { kernel: [1, 3] }, zero]", "shared", 1);
+    let mut accelerator = Accelerator::parse(
+        "name: a\narray: { rows: 8, cols: 8 }\ndataflow: weight-stationary\nclock-mhz: 1000\n\
+         memory: { bandwidth-gb-per-s: 1, accumulator-rows: 7 }\n",
+        "a.yaml",
+    )
+    .unwrap();
+    let exact = |accelerator: &Accelerator| {
+        let target = Target::of(accelerator);
+        let model = CostModel::new(&space, &target, CostKind::Expected).unwrap();
+        let same = all_architectures(&space).into_iter().filter_map(|architecture| {
+            let network = space.derive(&architecture).ok()?;
+            let cycles = target.network_cost(&network).unwrap().cycles.0 as f64;
+            Some((model.expect(&Probabilities::one_hot(&space, &architecture)).cycles - cycles).abs() <= 1e-9 * cycles)
+        });
+        let same: Vec<bool> = same.collect();
+        (model.is_exact(), same.into_iter().all(|same| same))
+    };
+    assert_eq!(exact(&accelerator), (true, true));
+    accelerator.vector = Some(VectorUnit { lanes: 1, ops_per_cycle: 1, exponential_factor: 1 });
+    assert_eq!(exact(&accelerator), (false, false));
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub use crate::accel::{Bound, Breakdown, Part, Shares, Traffic};
 use lower::layer_cost;
 use plan::{Ends, Plan};
 
-use crate::accel::{Accelerator, Cost, Engine, Gemm, Layer, LayerCost, Operand, Operands, Work};
+use crate::accel::{Accelerator, Cost, Engine, Gemm, LayerCost, Operand, Operands, Work, Workload};
 use crate::import::scale_sim::{Row, RowKind};
 use crate::network::Network;
 use crate::units::{Bytes, Cycles, Macs};
@@ -202,7 +202,7 @@ pub fn rows(name: &str, rows: &[Row], target: &Target<'_>) -> Result<Estimate, E
             inputs: Operand::off_chip(precision.activation_bytes(inputs)),
             outputs: Operand::off_chip(precision.activation_bytes(outputs)),
         };
-        let layer = Layer { work: Work::Product(*gemm), operands };
+        let layer = Workload { work: Work::Product(*gemm), operands };
         Asked { name: &row.name, op: row_op(row), params: params(gemm), layer }
     });
     let layers: Result<Vec<LayerEstimate>, EstimateError> = asked.map(|asked| asked.answer(target, &engine)).collect();
@@ -232,7 +232,7 @@ struct Asked<'a> {
     name: &'a str,
     op: &'static str,
     params: u64,
-    layer: Layer,
+    layer: Workload,
 }
 
 impl Asked<'_> {
