@@ -6,7 +6,7 @@
 use super::axis::{Axis, plain};
 use super::canvas::{Anchor, Canvas, Dash, Look, Size, Stroke, drawing, shortened, text_width};
 use super::colour::{FAINT_INK, INK, bound_colour};
-use super::labels::{Corners, Label, arrange};
+use super::labels::{Corners, Label, arrange, spread};
 use super::largest::{self, Ranked};
 use super::panel::{Mark, Panel, Shape, left_margin, nothing};
 use crate::accel::{Accelerator, Dram, Timing};
@@ -126,7 +126,11 @@ const LARGEST: f64 = 15.0;
 /// Radius of the smallest mark, pixels.
 const SMALLEST: f64 = 2.5;
 /// Width of the strip for layers without traffic, pixels.
-const STRIP: f64 = 64.0;
+const STRIP: f64 = 78.0;
+/// Where marks stand in the strip, as a part of its width; their ranks stand at its right.
+const STRIP_PLACE: f64 = 0.38;
+/// Between two ranks in the strip, pixels.
+const STRIP_GAP: f64 = 13.0;
 /// Marks nearer than this share a label, pixels.
 const NEAR: f64 = 7.0;
 /// Orders of magnitude below the peak that are drawn at least.
@@ -227,7 +231,7 @@ impl<'a> Chart<'a> {
             let rate = point.rate()? / unit;
             let at = match (point.intensity(), &strip) {
                 (Some(intensity), _) => panel.place(intensity, rate),
-                (None, Some(strip)) => strip.place(0.5, rate),
+                (None, Some(strip)) => strip.place(STRIP_PLACE, rate),
                 (None, None) => return None,
             };
             let radius = LARGEST * (point.cycles as f64 / most.max(1) as f64).sqrt();
@@ -260,9 +264,14 @@ impl<'a> Chart<'a> {
             let [[left, top], [right, bottom]] = self.panel.corners;
             nothing(canvas, [f64::midpoint(left, right), f64::midpoint(top, bottom)], "no layer has MACs");
         }
-        self.marks(canvas);
         let named = largest::ranked(self.points.iter().map(|placed| (placed.point.key(), placed.point.cycles)));
-        self.numbers(canvas, &named, &roofs);
+        let (in_strip, in_panel): (Vec<Ranked>, Vec<Ranked>) =
+            named.iter().partition(|ranked| self.points[ranked.place].point.intensity().is_none());
+        if let Some(strip) = &self.strip {
+            self.strip_numbers(canvas, strip, &in_strip);
+        }
+        self.marks(canvas);
+        self.numbers(canvas, &in_panel, &roofs);
         self.side(canvas, &named);
     }
 
@@ -294,7 +303,21 @@ impl<'a> Chart<'a> {
         }
     }
 
-    /// Ranks beside the largest marks; those in one place stand together.
+    /// Ranks at the right of the strip, with a line to each mark.
+    fn strip_numbers(&self, canvas: &Canvas<'_>, strip: &Panel, named: &[Ranked]) {
+        let [[_, top], [right, bottom]] = strip.corners;
+        let wanted: Vec<f64> = named.iter().map(|ranked| self.points[ranked.place].at[1]).collect();
+        let heights = spread(&wanted, STRIP_GAP, [top + STRIP_GAP / 2.0, bottom - STRIP_GAP / 2.0]);
+        for (ranked, height) in named.iter().zip(heights) {
+            let at = self.points[ranked.place].at;
+            let stroke = Stroke { colour: FAINT_INK, width: 0.6, dash: Dash::Solid };
+            canvas.line(&[at, [at[0] + LARGEST + 4.0, height], [right - 20.0, height]], stroke);
+            let look = Look { size: Size::Small, anchor: Anchor::Right, colour: INK };
+            canvas.text(&ranked.rank.to_string(), [right - 4.0, height], look);
+        }
+    }
+
+    /// Ranks beside the largest marks of the panel; those in one place stand together.
     fn numbers(&self, canvas: &Canvas<'_>, named: &[Ranked], roofs: &[Vec<[f64; 2]>]) {
         let mut groups: Vec<(Vec<usize>, [f64; 2], f64)> = Vec::new();
         for ranked in named {
@@ -305,14 +328,12 @@ impl<'a> Chart<'a> {
                 None => groups.push((vec![ranked.rank], placed.at, placed.radius)),
             }
         }
-        let [[left, top], _] = self.panel.corners;
-        let end = self.strip.as_ref().map_or(self.panel.corners[1], |strip| strip.corners[1]);
         let box_around = |placed: &Placed<'_>| {
             let half = placed.radius * reach(placed.point.bound);
             [placed.at.map(|v| v - half), placed.at.map(|v| v + half)]
         };
         let mut taken: Vec<Corners> = self.points.iter().chain(&self.whole).map(box_around).collect();
-        taken.extend(roofs.iter().chain(&self.edges()).flat_map(|line| along(line)));
+        taken.extend(roofs.iter().flat_map(|line| along(line)));
         let mut labels: Vec<Label> = groups
             .iter()
             .map(|(ranks, at, radius)| {
@@ -320,22 +341,15 @@ impl<'a> Chart<'a> {
                 Label { text, mark: *at, radius: *radius }
             })
             .collect();
-        let whole = self.whole.as_ref();
+        let whole = self.whole.as_ref().filter(|whole| whole.point.intensity().is_some());
         labels.extend(whole.map(|whole| Label { text: "network".to_owned(), mark: whole.at, radius: whole.radius }));
-        for (label, place) in labels.iter().zip(arrange(&labels, [[left, top], end], taken)) {
+        for (label, place) in labels.iter().zip(arrange(&labels, self.panel.corners, taken)) {
             // Where everything around is full the label stands on its mark.
             let half = text_width(&label.text, Size::Small) / 2.0;
             let place = place.unwrap_or([label.mark.map(|v| v - half), label.mark.map(|v| v + half)]);
             let middle = [0, 1].map(|i| f64::midpoint(place[0][i], place[1][i]));
             canvas.text(&label.text, middle, Look { size: Size::Small, anchor: Anchor::Middle, colour: INK });
         }
-    }
-
-    /// The edges between the panel and the strip.
-    fn edges(&self) -> Vec<Vec<[f64; 2]>> {
-        let edge = |x: f64| vec![[x, TOP], [x, TOP + HEIGHT]];
-        let right = self.panel.corners[1][0];
-        self.strip.iter().flat_map(|strip| [edge(right), edge(strip.corners[0][0])]).collect()
     }
 
     /// What shapes and areas mean, and the names of the largest.
