@@ -75,6 +75,12 @@ fn shipped(folder: &str) -> Vec<String> {
     names
 }
 
+/// Names of the accelerators, as messages list them.
+fn accelerators() -> String {
+    let name = |path: &String| Path::new(path).file_stem().unwrap().to_string_lossy().into_owned();
+    shipped("accel-models").iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
 mod scale_sim {
     use super::*;
 
@@ -393,11 +399,44 @@ mod estimate {
         let folder = TempDir::new().unwrap();
         for (name, start) in [("a.svg", "<svg".as_bytes()), ("a.png", b"\x89PNG")] {
             let path = folder.path().join(name);
-            let ran = run(&["--plot", path.to_str().unwrap()]);
-            assert_eq!((ran.code, ran.stderr), (0, format!("wrote {}\n", path.display())));
-            assert!(fs::read(&path).unwrap().starts_with(start), "{name}");
-            run(&["--quiet", "--plot", path.to_str().unwrap()]).done();
+            for flag in ["--plot", "--roofline"] {
+                let ran = run(&[flag, path.to_str().unwrap()]);
+                assert_eq!((ran.code, ran.stderr), (0, format!("wrote {}\n", path.display())));
+                assert!(fs::read(&path).unwrap().starts_with(start), "{name}");
+                run(&["--quiet", flag, path.to_str().unwrap()]).done();
+            }
         }
+    }
+
+    #[test]
+    fn the_pictures_hold_the_numbers_of_the_table() {
+        let folder = TempDir::new().unwrap();
+        let [cycles, roof] = ["cycles.svg", "roof.svg"].map(|name| folder.path().join(name));
+        let paths = [&cycles, &roof].map(|path| path.to_str().unwrap());
+        let arguments = ["--quiet", "estimate", SMALL, "--accel", "tpu-v1", "--json", "--plot", paths[0]];
+        let value = systole(&[&arguments[..], &["--roofline", paths[1]]].concat()).json();
+        let [cycles, roof] = [cycles, roof].map(|path| fs::read_to_string(path).unwrap());
+        let layers = value[0]["layers"].as_array().unwrap();
+        let timed: Vec<&Value> = layers.iter().filter(|layer| layer["bound"] != "none").collect();
+        assert!(timed.len() > 1);
+        for layer in timed {
+            let number = layer["cycles"].as_u64().unwrap().to_string();
+            let thousands = number.as_bytes().rchunks(3).rev().map(|digits| std::str::from_utf8(digits).unwrap());
+            assert!(cycles.contains(&thousands.collect::<Vec<_>>().join("\u{2009}")), "{layer}");
+            assert!(cycles.contains(layer["name"].as_str().unwrap()));
+        }
+        // 65,536 PEs at 700 MHz, 34 GB/s: 45.9 TMACs/s and 1349 MACs a byte
+        assert!(roof.contains("peak 45.9 TMACs/s; memory 34 GB/s; they meet at 1349 MACs/byte"));
+    }
+
+    #[test]
+    fn an_architecture_string_is_a_network_where_a_space_reads_it() {
+        let space = ["--space", "search-spaces/nas-bench-macro.yaml", "--accel", "edge-tpu"];
+        let text = systole(&[&["estimate", "02012100", "11111111"][..], &space].concat()).done();
+        assert!(text.starts_with("02012100 on edge-tpu") && text.contains("\n11111111 on edge-tpu"), "{text}");
+        let ran = systole(&[&["estimate", "0201210"][..], &space].concat());
+        let message = "error: `0201210`: space `nas-bench-macro` needs 8 digits, got 7\n";
+        assert_eq!((ran.code, ran.stderr.as_str()), (2, message));
     }
 
     #[test]
@@ -410,7 +449,7 @@ mod estimate {
         fs::copy(Path::new(ROOT).join(SMALL), folder.path().join("net.yaml")).unwrap();
         let read = "what is read is .yaml or .yml (network file) and .csv (SCALE-Sim topology)";
         let small = ["--accel", "small-32x32"];
-        let cases: [(&[&str], String); 11] = [
+        let cases: [(&[&str], String); 12] = [
             (&["no.yaml", small[0], small[1]], "no.yaml: No such file or directory (os error 2)".into()),
             (&["net.onnx", small[0], small[1]], format!("net.onnx: ONNX is not read yet; {read}")),
             (&["net", small[0], small[1]], format!("net: the extension is of no format that is read; {read}")),
@@ -425,8 +464,7 @@ mod estimate {
             ),
             (
                 &["net.yaml", "--accel", "small"],
-                "accelerator `small`: must be a path or one of small-32x32, tpu-v2, tpu-v3, tpu-v4, uboost-128x128"
-                    .into(),
+                format!("accelerator `small`: must be a path or one of {}", accelerators()),
             ),
             (
                 &["net.yaml", small[0], small[1], "--batch", "0"],
@@ -439,6 +477,10 @@ mod estimate {
             (
                 &["net.yaml", "--accel", "small-32x32,small-32x32", "--plot", "a.svg"],
                 "--plot draws one network on one accelerator, got 2 estimates".into(),
+            ),
+            (
+                &["net.yaml", small[0], small[1], "--roofline", "a"],
+                "`a`: a plot is written as .svg or .png, by the file's extension".into(),
             ),
             (
                 &["net.yaml", small[0], small[1], "--plot", "net.yaml/a.svg"],
@@ -730,7 +772,7 @@ mod check {
             ),
             (
                 &[("accelerator: small-32x32", "accelerator: small-32x33")],
-                "5:14: accelerator `small-32x33`: must be a path or one of small-32x32, tpu-v2, tpu-v3, tpu-v4, uboost-128x128",
+                "5:14: accelerator `small-32x33`: must be a path or one of SHIPPED",
             ),
             (
                 &[("selection: 2000", "selection: 3000")],
@@ -746,6 +788,7 @@ mod check {
             ),
         ];
         for (changes, expected) in cases {
+            let expected = expected.replace("SHIPPED", &accelerators());
             assert_eq!(message(&demo(changes)), expected, "{changes:?}");
         }
     }
@@ -1099,6 +1142,62 @@ fn the_examples_of_the_formats_page_are_the_least() {
             let ran = systole_in(folder.path(), &["check", name]);
             assert_eq!(ran.code, 2, "{name} needs no `{line}`");
             assert!(ran.stderr.starts_with(&format!("error: {name}:")), "{}", ran.stderr);
+        }
+    }
+}
+
+mod estimate_page {
+    use super::*;
+
+    fn page() -> String {
+        fs::read_to_string(Path::new(ROOT).join("docs/estimate.md")).unwrap()
+    }
+
+    #[test]
+    fn its_python_example_runs() {
+        let page = page();
+        let (_, code) = page.split_once("```python\n").unwrap();
+        let (code, _) = code.split_once("```").unwrap();
+        let folder = Path::new(env!("CARGO_BIN_EXE_systole")).parent().unwrap();
+        let rest = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([folder.to_owned()].into_iter().chain(std::env::split_paths(&rest))).unwrap();
+        let mut python = Command::new("python3");
+        python.current_dir(ROOT).env("PATH", path).args(["-c", code]).stdin(Stdio::null());
+        let text = Ran::of(python.output().expect("python3 starts: the build needs it as well")).done();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (8, "tpu-v1 1.869 ms"), "{text}");
+        assert!(lines[1].starts_with("  Conv1") && lines[4].starts_with("edge-tpu "), "{text}");
+    }
+
+    #[test]
+    fn its_table_of_batches_is_what_the_command_says() {
+        let page = page();
+        let row = |line: &str| -> Vec<String> { line.split('|').map(|cell| cell.trim().to_owned()).collect() };
+        let rows = page.lines().map(row).filter(|cells| cells.len() == 7 && cells[1].parse::<u64>().is_ok());
+        let rows: Vec<Vec<String>> = rows.collect();
+        assert_eq!(rows.len(), 4);
+        for cells in rows {
+            let arguments = ["estimate", "tests/data/alexnet.csv", "--accel", "tpu-v1", "--batch", &cells[1]];
+            let text = systole(&arguments).done();
+            for (name, value) in
+                [("latency", &cells[2]), ("images/s", &cells[3]), ("end-to-end utilization", &cells[4])]
+            {
+                let value = value.replace(' ', "");
+                let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+                assert!(line.contains(&value), "batch {}: `{line}` is not {value}", cells[1]);
+            }
+            assert!(text.contains(&format!("stall {}", cells[5].replace(' ', ""))), "batch {}: {text}", cells[1]);
+        }
+    }
+
+    #[test]
+    fn its_table_and_its_totals_are_what_the_command_prints() {
+        let page = page();
+        let (_, shown) = page.split_once("--breakdown\n").unwrap();
+        let (shown, _) = shown.split_once("```").unwrap();
+        let text = systole(&["estimate", "tests/data/alexnet.csv", "--accel", "tpu-v1", "--breakdown"]).done();
+        for line in shown.lines().filter(|line| *line != "...") {
+            assert!(text.lines().any(|printed| printed == line), "`{line}` is not in\n{text}");
         }
     }
 }

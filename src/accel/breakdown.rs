@@ -10,7 +10,7 @@ use crate::units::Cycles;
 ///
 /// The first four are the cycles in which operands stream; they are rounded cumulatively, so that no cycle is lost:
 /// `useful` ends at `floor(MACs / PEs)`, and with each loss after it the mark that its name leaves.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Breakdown {
     /// `array MACs / PEs`: what the layer would take if every PE worked in every cycle.
     pub useful: Cycles,

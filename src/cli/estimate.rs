@@ -7,7 +7,7 @@ use anyhow::{bail, ensure};
 use crate::accel::Timing;
 use crate::estimate::{Bound, Breakdown, Estimate, LayerEstimate, Part, Total};
 use crate::jobs::{self, EstimateRequest, NamedAccelerator, ReportRequest};
-use crate::plot::{self, Bar};
+use crate::plot::{self, Bar, Roof, RoofPoint};
 use crate::units::Megahertz;
 
 use super::numbers::{grouped, kib, measure, percent, short};
@@ -20,16 +20,23 @@ Examples:
   systole estimate topology.csv --accel my-array.yaml,small-32x32 --timing scale-sim
   systole estimate a.yaml b.yaml --accel small-32x32 --accel uboost-128x128 --batch 8 --json
   systole estimate topology.csv --accel scale.cfg --reports reports
-  systole estimate network.yaml --accel small-32x32 --worst 5 --plot cycles.svg
+  systole estimate network.yaml --accel small-32x32 --worst 5
+  systole estimate network.yaml --accel tpu-v1 --plot cycles.svg --roofline roofline.png
+  systole estimate '|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|' \
+    --space search-spaces/nas-bench-201.yaml --accel edge-tpu
+  systole estimate 'Genotype(normal=[...], normal_concat=...)' --space darts --accel edge-tpu
   systole estimate network.yaml --accel my-array.yaml --breakdown";
 
 /// What `estimate` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Networks: .yaml (network file) or .csv (SCALE-Sim topology, either form)
+    /// Networks: .yaml (network file) or .csv (SCALE-Sim topology, either form); with --space also architecture strings
     #[arg(required = true, value_name = "NETWORK")]
     networks: Vec<PathBuf>,
+    /// What reads architecture strings: a job whose space has `strings`, or darts or darts-imagenet for genotypes
+    #[arg(long, value_name = "SPACE")]
+    space: Option<String>,
     /// Accelerator: a shipped name or a path (.yaml, or .cfg of SCALE-Sim); may stand several times, or hold a comma list
     #[arg(long, required = true, value_name = "A", value_delimiter = ',')]
     accel: Vec<String>,
@@ -54,26 +61,30 @@ pub(super) struct Args {
     /// In the table, say what the cycles of each layer go to
     #[arg(long, conflicts_with_all = ["json", "csv"])]
     breakdown: bool,
-    /// Draw the cycles of each layer to FILE, .svg or .png
+    /// Draw the cycles of each layer, and what they go to, to FILE, .svg or .png
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
+    /// Draw the roofline, MACs a second against MACs for each byte of DRAM traffic, to FILE, .svg or .png
+    #[arg(long, value_name = "FILE")]
+    roofline: Option<PathBuf>,
     /// Only the N layers that lose most cycles to idle PEs, most first; totals stay those of the whole network
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     worst: Option<u64>,
 }
 
 pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
-    if let Some(path) = &args.plot {
-        let count = args.networks.len() * args.accel.len();
-        ensure!(count == 1, "--plot draws one network on one accelerator, got {count} estimates");
-        plot::check_path(path)?;
-    }
+    let pictures = Pictures { cycles: args.plot.clone(), roofline: args.roofline.clone() };
+    pictures.check(args.networks.len() * args.accel.len())?;
     let reports = args.reports.as_ref().map(|_| report_request(&args)).transpose()?;
+    let mut roof = None;
     for name in &args.accel {
-        NamedAccelerator::load(name, args.clock_mhz)?.notes.iter().for_each(|note| notes.line(note));
+        let named = NamedAccelerator::load(name, args.clock_mhz)?;
+        named.notes.iter().for_each(|note| notes.line(note));
+        roof = Some(Roof::of(&named.accelerator, args.timing.unwrap_or(named.accelerator.timing)));
     }
     let mut estimates = jobs::estimate(&EstimateRequest {
         networks: args.networks,
+        space: args.space,
         accelerators: args.accel,
         batch: args.batch,
         timing: args.timing,
@@ -87,9 +98,8 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
         let count = usize::try_from(worst).unwrap_or(usize::MAX);
         estimates.iter_mut().for_each(|estimate| jobs::keep_worst(estimate, count));
     }
-    if let (Some(path), [estimate]) = (&args.plot, estimates.as_slice()) {
-        plot::write(path, &plot::estimate_bars_svg(&bars(estimate), &title(estimate)))?;
-        notes.line(&format!("wrote {}", path.display()));
+    if let ([estimate], Some(roof)) = (estimates.as_slice(), &roof) {
+        pictures.draw(estimate, roof, notes)?;
     }
     let view = if args.breakdown { View::Breakdown } else { View::Utilization };
     let text = match (args.json, args.csv) {
@@ -139,18 +149,38 @@ fn is_free(layer: &&LayerEstimate) -> bool {
     }
 }
 
-fn title(estimate: &Estimate) -> String {
-    let Estimate { network, accelerator, timing, batch, .. } = estimate;
-    format!("{network} on {accelerator}, timing {timing}, batch {batch}")
+/// Pictures that are asked for.
+struct Pictures {
+    cycles: Option<PathBuf>,
+    roofline: Option<PathBuf>,
 }
 
-fn bars(estimate: &Estimate) -> Vec<Bar> {
-    let bar = |layer: &LayerEstimate| Bar {
-        name: layer.name.clone(),
-        cycles: layer.cycles,
-        utilization: layer.overall_utilization,
-    };
-    estimate.layers.iter().filter(|layer| !is_free(layer)).map(bar).collect()
+impl Pictures {
+    /// That what is asked for can be drawn, before the work.
+    fn check(&self, estimates: usize) -> anyhow::Result<()> {
+        for (flag, path) in [("--plot", &self.cycles), ("--roofline", &self.roofline)] {
+            let Some(path) = path else { continue };
+            ensure!(estimates == 1, "{flag} draws one network on one accelerator, got {estimates} estimates");
+            plot::check_path(path)?;
+        }
+        Ok(())
+    }
+
+    /// Draws the layers that take cycles.
+    fn draw(&self, estimate: &Estimate, roof: &Roof, notes: Notes) -> anyhow::Result<()> {
+        let layers = || estimate.layers.iter().filter(|layer| !is_free(layer));
+        if let Some(path) = &self.cycles {
+            let bars: Vec<Bar> = layers().map(Bar::of).collect();
+            plot::write(path, &plot::cycles_svg(&bars, &estimate.total.breakdown, &estimate.title()))?;
+            notes.line(&format!("wrote {}", path.display()));
+        }
+        if let Some(path) = &self.roofline {
+            let points: Vec<RoofPoint> = layers().map(RoofPoint::of).collect();
+            plot::write(path, &plot::roofline_svg(&points, &RoofPoint::whole(estimate), roof, &estimate.title()))?;
+            notes.line(&format!("wrote {}", path.display()));
+        }
+        Ok(())
+    }
 }
 
 /// What a table says of each layer.
@@ -177,7 +207,7 @@ fn text(estimate: &Estimate, free: usize, worst: Option<u64>, view: View) -> Str
             table(&Columns { header: &header, left: &[0, 10], name: 0 }, layers.map(parts_row).collect())
         }
     };
-    let mut text = format!("{}\n\n{table}", title(estimate));
+    let mut text = format!("{}\n\n{table}", estimate.title());
     if let Some(worst) = worst {
         text.push_str(&format!("\nshown are the layers that lose most cycles to idle PEs, at most {worst}\n"));
     }

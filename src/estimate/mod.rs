@@ -155,6 +155,15 @@ pub struct Estimate {
     pub total: Total,
 }
 
+impl Estimate {
+    /// What is estimated, in one line.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let Self { network, accelerator, timing, batch, .. } = self;
+        format!("{network} on {accelerator}, timing {timing}, batch {batch}")
+    }
+}
+
 /// Estimates `network` on `target`.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::accelerator::{NamedAccelerator, NamedAcceleratorError};
 use super::kind::FileKind;
+use super::strings::{self, Strings, StringsError};
 use crate::accel::{Accelerator, CostError, Timing};
 use crate::estimate::{self, Estimate, EstimateError, Target};
 use crate::import::scale_sim::{self, Row, ScaleSimError};
@@ -16,8 +17,10 @@ use crate::units::Megahertz;
 /// What is asked.
 #[derive(Debug, Clone)]
 pub struct EstimateRequest {
-    /// Files of networks.
+    /// Files of networks; where there is a space, also architecture strings.
     pub networks: Vec<PathBuf>,
+    /// What reads architecture strings: a job, or the name of a skeleton of genotypes.
+    pub space: Option<String>,
     /// Names of shipped accelerators, or paths.
     pub accelerators: Vec<String>,
     /// Images at once.
@@ -77,6 +80,9 @@ pub enum EstimateJobError {
     /// A network that cannot be read.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A space that cannot be read, or a string that names none of its architectures.
+    #[error(transparent)]
+    Strings(#[from] StringsError),
     /// An accelerator that cannot be read.
     #[error(transparent)]
     Accelerator(#[from] NamedAcceleratorError),
@@ -150,8 +156,9 @@ fn network(path: &Path) -> Result<Network, ModelError> {
 pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobError> {
     let accelerators = request.accelerators.iter().map(|name| accelerator(name, request));
     let accelerators: Vec<(Accelerator, Timing)> = accelerators.collect::<Result<_, _>>()?;
-    let models = request.networks.iter().map(|path| Ok((path, Model::load(path)?)));
-    let models: Vec<(&PathBuf, Model)> = models.collect::<Result<_, ModelError>>()?;
+    let strings = request.space.as_deref().map(Strings::load).transpose()?;
+    let models = request.networks.iter().map(|path| Ok((path, model(path, strings.as_ref())?)));
+    let models: Vec<(&PathBuf, Model)> = models.collect::<Result<_, EstimateJobError>>()?;
     let pairs: Vec<_> = models.iter().flat_map(|model| accelerators.iter().map(move |accel| (model, accel))).collect();
     let one = |((path, model), (accelerator, timing)): (&(&PathBuf, Model), &(Accelerator, Timing))| {
         let target = Target { accelerator, timing: *timing, batch: request.batch };
@@ -164,6 +171,16 @@ pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobE
     // Collected before errors are looked at, so that the first in order is the one reported.
     let estimates: Vec<Result<Estimate, EstimateJobError>> = pairs.into_par_iter().map(one).collect();
     estimates.into_iter().collect()
+}
+
+/// The network of a file, or of an architecture string where something reads those.
+fn model(given: &Path, strings: Option<&Strings>) -> Result<Model, EstimateJobError> {
+    let text = given.to_string_lossy();
+    match strings {
+        Some(strings) if strings::is_string(&text) => Ok(Model::Network(strings.network(&text)?)),
+        None if text.contains("Genotype(") => Err(StringsError::NoSpace.into()),
+        Some(_) | None => Ok(Model::load(given)?),
+    }
 }
 
 fn accelerator(name: &str, request: &EstimateRequest) -> Result<(Accelerator, Timing), EstimateJobError> {

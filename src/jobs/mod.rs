@@ -13,6 +13,7 @@ mod schema;
 pub mod search;
 mod set;
 pub mod spec;
+mod strings;
 
 pub use accelerator::{NamedAccelerator, NamedAcceleratorError, is_scale_sim_config};
 pub use calibrate::{
@@ -29,6 +30,7 @@ pub use pareto::{ParetoOutcome, ParetoRequest, ParetoWriteError, pareto, write_f
 pub use reports::{ReportJobError, ReportRequest, reports, write_reports};
 pub use schema::{SchemaKind, UnknownSchema, schema};
 pub use spec::{Job, JobError, JobFile, Overrides};
+pub use strings::{Strings, StringsError, is_string};
 
 #[cfg(test)]
 mod tests;

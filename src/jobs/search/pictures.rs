@@ -22,18 +22,13 @@ pub(super) fn draw(job: &Job, folder: &RunFolder, architecture: &Architecture) -
     let records = read_history(&folder.history())?;
     let target = Target { accelerator: &job.accelerator, timing: job.timing, batch: 1 };
     let estimate = estimate::network(&job.space.derive(architecture)?, &target)?;
-    let bars: Vec<Bar> = estimate
-        .layers
-        .iter()
-        .filter(|layer| layer.macs.0 > 0)
-        .map(|layer| Bar { name: layer.name.clone(), cycles: layer.cycles, utilization: layer.mapping_utilization })
-        .collect();
-    let caption = format!("{} on {} ({})", job.name, estimate.accelerator, estimate.timing);
+    let layers = estimate.layers.iter().filter(|layer| layer.cycles.0 > 0);
+    let bars: Vec<Bar> = layers.map(Bar::of).collect();
     let unused = job.space.unused_widths(architecture);
     let pictures = [
         ("history", Some(plot::history_svg(&records))),
         ("widths", plot::widths_svg(&records, job.accelerator.array.cols, &unused)),
-        ("cycles", Some(plot::estimate_bars_svg(&bars, &caption))),
+        ("cycles", Some(plot::cycles_svg(&bars, &estimate.total.breakdown, &estimate.title()))),
     ];
     for (name, svg) in pictures.into_iter().filter_map(|(name, svg)| Some((name, svg?))) {
         for extension in ["svg", "png"] {
