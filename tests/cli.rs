@@ -280,6 +280,48 @@ mod estimate {
     }
 
     #[test]
+    fn the_parts_of_the_cycles_are_shown_and_sum_to_them() {
+        let text = run(&["--timing", "pipelined", "--breakdown"]).done();
+        golden("breakdown.txt", &text);
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        let value = run(&["--timing", "pipelined", "--json"]).json();
+        let sum = |part: &Value| -> u64 {
+            part["breakdown"].as_object().unwrap().values().map(|cycles| cycles.as_u64().unwrap()).sum()
+        };
+        for layer in value[0]["layers"].as_array().unwrap() {
+            assert_eq!(sum(layer), layer["cycles"]);
+        }
+        assert_eq!(sum(&value[0]["total"]), value[0]["total"]["cycles"]);
+        // 27 rows load, 256 stream, 31 + 31 fill and drain; 256 * 27 * 16 MACs on 1,024 PEs are 108 useful cycles, half
+        // of the columns are empty: 256 * 27 / 32 = 216.
+        let first = &value[0]["layers"][0]["breakdown"];
+        let parts = ["useful", "columns", "rows", "load", "fill_and_drain", "stall"].map(|part| &first[part]);
+        assert_eq!(parts, [108, 108, 40, 27, 62, 0]);
+        let ran = run(&["--breakdown", "--csv"]);
+        assert_eq!(ran.code, 2);
+    }
+
+    #[test]
+    fn memory_and_vector_work_stall_the_layers() {
+        let folder = TempDir::new().unwrap();
+        let (_, text) = whole_accelerator();
+        fs::write(folder.path().join("whole.yaml"), text).unwrap();
+        let network = Path::new(ROOT).join(SMALL);
+        let arguments = ["estimate", network.to_str().unwrap(), "--accel", "whole.yaml", "--json"];
+        let value = systole_in(folder.path(), &arguments).json();
+        let (layers, total) = (&value[0]["layers"], &value[0]["total"]);
+        // Two arrays share the 16 columns: they are one tile, so m = 256 is halved.
+        assert_eq!(layers[0]["split"], serde_json::json!({"n": 1, "m": 2}));
+        // Depthwise on the vector unit: 36,864 MACs, 128 a cycle.
+        assert_eq!(layers[3]["units"], serde_json::json!({"array": 0, "memory": 0, "vector": 288}));
+        assert_eq!((&layers[3]["bound"], &layers[3]["mapping_utilization"]), (&"vector".into(), &Value::Null));
+        // The image at 12.8 GB/s and 800 MHz: 3,072 bytes, 16 a cycle.
+        assert_eq!((&layers[0]["units"]["memory"], &layers[0]["bytes_read"]), (&192.into(), &3072.into()));
+        assert!(total["energy_uj"].as_f64().unwrap() > 0.0);
+        assert_eq!(total["traffic"], serde_json::json!({"weights": 0, "inputs": 3072, "outputs": 10}));
+    }
+
+    #[test]
     fn the_layers_worked_by_hand_are_right() {
         let value = run(&["--json"]).json();
         let layer = &value[0]["layers"][0];
@@ -414,6 +456,20 @@ mod estimate {
         }
     }
 
+    #[test]
+    fn of_a_measured_accelerator_only_widths_are_proposed() {
+        let arguments = ["estimate", SMALL, "tests/data/alexnet.csv", "--accel", "tpu-v2", "--advice", "--json"];
+        let value = systole(&arguments).json();
+        for estimate in value.as_array().unwrap() {
+            let advice = estimate["total"]["advice"].as_array().unwrap();
+            assert!(!advice.is_empty(), "{}", estimate["network"]);
+            assert!(
+                advice.iter().all(|one| one["widths"] != json_list() && one["settings"] == json_list()),
+                "{advice:?}"
+            );
+        }
+    }
+
     fn json_list() -> Value {
         Value::Array(Vec::new())
     }
@@ -503,7 +559,8 @@ mod estimate {
             ),
             (
                 &["net.yaml", "--accel", "small"],
-                "accelerator `small`: must be a path or one of small-32x32, uboost-128x128".into(),
+                "accelerator `small`: must be a path or one of small-32x32, tpu-v2, tpu-v3, tpu-v4, uboost-128x128"
+                    .into(),
             ),
             (
                 &["net.yaml", small[0], small[1], "--batch", "0"],
@@ -571,7 +628,7 @@ mod usage {
 
     #[test]
     fn help_of_each_verb_shows_examples() {
-        for verb in ["", "search", "estimate", "pareto", "check", "accel"] {
+        for verb in ["", "search", "estimate", "pareto", "calibrate", "check", "accel"] {
             let arguments: Vec<&str> = [verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
             let text = systole(&arguments).done();
             assert!(text.contains("Examples:\n  systole "), "{verb}: {text}");
@@ -819,7 +876,7 @@ mod check {
             ),
             (
                 &[("accelerator: small-32x32", "accelerator: small-32x33")],
-                "5:14: accelerator `small-32x33`: must be a path or one of small-32x32, uboost-128x128",
+                "5:14: accelerator `small-32x33`: must be a path or one of small-32x32, tpu-v2, tpu-v3, tpu-v4, uboost-128x128",
             ),
             (
                 &[("selection: 2000", "selection: 3000")],
@@ -913,6 +970,154 @@ mod check {
     }
 }
 
+mod calibrate {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    /// Products of a device that takes 2 us, 1 ns for each row of tiles of 32 x 32 and 0.01 ns for each of `m * n`.
+    fn rows(count: u64) -> String {
+        let mut text = "M,N,K,us\n".to_owned();
+        for row in 0..count {
+            let [m, n, k] = [16 * (1 + row % 7), 16 * (1 + row % 5), 16 * (1 + row % 11)];
+            let tile_rows = k.div_ceil(32) * (n.div_ceil(32) * m).min(m.div_ceil(32) * n);
+            let us = 2.0 + 1e-3 * tile_rows as f64 + 1e-5 * (m * n) as f64;
+            writeln!(text, "{m},{n},{k},{us}").unwrap();
+        }
+        text
+    }
+
+    /// The command on `text` as `rows.csv` beside the small network.
+    fn run(text: &str, more: &[&str]) -> (TempDir, Ran) {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("rows.csv"), text).unwrap();
+        fs::copy(Path::new(ROOT).join(SMALL), folder.path().join("net.yaml")).unwrap();
+        let arguments = [&["calibrate", "rows.csv", "--accel", "small-32x32"], more].concat();
+        let ran = systole_in(folder.path(), &arguments);
+        (folder, ran)
+    }
+
+    #[test]
+    fn a_calibrated_file_is_used_by_estimate() {
+        let (folder, ran) = run(&rows(80), &["--out", "fast.yaml", "--plot", "fit.png", "--staircase", "k.svg"]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, "wrote fast.yaml\nwrote fit.png\nwrote k.svg\n"));
+        assert!(ran.stdout.starts_with("small-32x32 calibrated to 80 rows: "), "{}", ran.stdout);
+        assert!(ran.stdout.lines().all(|line| line.chars().count() <= 100), "{}", ran.stdout);
+        let text = fs::read_to_string(folder.path().join("fast.yaml")).unwrap();
+        let before = fs::read_to_string(Path::new(ROOT).join("accel-models/small-32x32.yaml")).unwrap();
+        assert!(text.starts_with(&before), "the file keeps what it had:\n{text}");
+        systole_in(folder.path(), &["check", "fast.yaml"]).done();
+        fs::write(folder.path().join("t.csv"), "Layer, M, N, K,\na, 64, 64, 64,\nb, 64, 64, 64,\n").unwrap();
+        let estimate = |accel: &str| {
+            systole_in(folder.path(), &["estimate", "t.csv", "--accel", accel, "--json"]).json()[0].clone()
+        };
+        let (fast, plain) = (estimate("fast.yaml"), estimate("small-32x32"));
+        // Each: 2 us, 2 * 2 * 64 rows at 1 ns, 4,096 results at 0.01 ns.
+        let expected = 2.0 * (2e-3 + 256e-6 + 40.96e-6);
+        let found = fast["total"]["latency_ms"].as_f64().unwrap();
+        assert!((found / expected - 1.0).abs() < 0.02, "{found} is not {expected}");
+        let layers = fast["layers"].as_array().unwrap().iter().map(|layer| layer["latency_ms"].as_f64().unwrap());
+        assert!((layers.sum::<f64>() / found - 1.0).abs() < 1e-9);
+        assert_eq!(fast["total"]["cycles"], plain["total"]["cycles"]);
+        assert_ne!(fast["total"]["latency_ms"], plain["total"]["latency_ms"]);
+    }
+
+    #[test]
+    fn a_file_is_calibrated_again_over_its_old_calibration() {
+        let (folder, _) = run(&rows(60), &["--out", "fast.yaml", "--quiet"]);
+        let arguments = ["calibrate", "rows.csv", "--accel", "fast.yaml", "--out", "again.yaml", "--quiet"];
+        systole_in(folder.path(), &arguments).done();
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(read("again.yaml"), read("fast.yaml"));
+    }
+
+    #[test]
+    fn the_report_is_given_as_json_with_rows_to_judge_by() {
+        let (_folder, ran) = run(&rows(60), &["--judge", "rows.csv", "--json", "--seed", "3"]);
+        let value = ran.json();
+        assert_eq!((&value["rows"], &value["seed"], &value["judged"]["rows"]), (&60.into(), &3.into(), &60.into()));
+        assert!(value["held_out"]["mape_percent"].as_f64().unwrap() < 1.0, "{value}");
+        assert_eq!(value["points"].as_array().unwrap().len(), 60);
+        assert!(value["forms"].as_array().unwrap().iter().all(|form| form["mape_percent"].is_number()));
+    }
+
+    #[test]
+    fn networks_are_named_by_file_or_by_string() {
+        let space = Path::new(ROOT).join("search-spaces/mnasnet.yaml");
+        let mut text = "network,images/s\n".to_owned();
+        for row in 0..30 {
+            let block = |place: u32| format!("e{}k{}l{}", [1, 4, 6][(row + place as usize) % 3], 3, 1 + row % 3);
+            let blocks: Vec<String> = (0..7).map(block).collect();
+            writeln!(text, "{},{}", blocks.join("-"), 900 - 7 * row).unwrap();
+        }
+        text.push_str("net.yaml,2000\n");
+        let (_folder, ran) = run(&text, &["--space", space.to_str().unwrap(), "--json"]);
+        let value = ran.json();
+        assert_eq!((&value["law"], &value["rows"]), (&"network".into(), &31.into()));
+    }
+
+    #[test]
+    fn bad_rows_have_one_clear_message_with_their_line() {
+        let good = rows(40);
+        let few: String = good.lines().take(20).flat_map(|line| [line, "\n"]).collect();
+        let line = |number: usize, by: &str| {
+            let replaced = good.lines().enumerate().map(|(place, line)| if place + 1 == number { by } else { line });
+            replaced.flat_map(|line| [line, "\n"]).collect::<String>()
+        };
+        let constant = format!("M,N,K,us\n{}", (1..40).map(|m| format!("{m},8,8,3\n")).collect::<String>());
+        let same = format!("M,N,K,us\n{}", (1..40).map(|us| format!("8,8,8,{us}\n")).collect::<String>());
+        let needs = "a calibration needs at least 25 measured rows, for up to 16 numbers; got";
+        let time = "one column of measured times is needed, of `ms`, `us`, `images/s`";
+        let cases = [
+            (String::new(), "rows.csv:1: a column `network`, or the columns `M`, `N` and `K` are needed; the header has nothing".to_owned()),
+            ("M,N,K,us\n".to_owned(), format!("rows.csv: {needs} 0")),
+            (few, format!("rows.csv: {needs} 19")),
+            (constant, "rows.csv: every measured time is 0.003 ms: a constant says nothing of the accelerator".to_owned()),
+            (same, "rows.csv: every row runs the same work, so differences of its times are noise; measure different networks or products".to_owned()),
+            (line(1, "M,N,K,seconds"), format!("rows.csv:1: {time}; the header has `M`, `N`, `K`, `seconds`")),
+            (line(1, "M,N,us,ms"), "rows.csv:1: a column `network`, or the columns `M`, `N` and `K` are needed; the header has `M`, `N`, `us`, `ms`".to_owned()),
+            (line(1, "network,N,K,us"), "rows.csv:1: rows are either of networks (`network`) or of products (`M`, `N`, `K`), not both; the header has `network`, `N`, `K`, `us`".to_owned()),
+            ("M,N,K,us,ms\n".to_owned(), format!("rows.csv:1: {time}; the header has `M`, `N`, `K`, `us`, `ms`")),
+            (line(4, "8,8,8,-3"), "rows.csv:4: us: must be a number above 0, got `-3`".to_owned()),
+            (line(4, "8,8,8,"), "rows.csv:4: us: must be a number above 0, got ``".to_owned()),
+            (line(4, "8,8,8,NaN"), "rows.csv:4: us: must be a number above 0, got `NaN`".to_owned()),
+            (line(4, "8,8,8,inf"), "rows.csv:4: us: must be a number above 0, got `inf`".to_owned()),
+            (line(4, "8,x,8,3"), "rows.csv:4: N: must be a whole number from 1, got `x`".to_owned()),
+            (line(4, "8,0,8,3"), "rows.csv:4: n of a matrix product must be at least 1, got 0".to_owned()),
+            ("network,ms\nno.yaml,1\n".to_owned(), "rows.csv:2: network `no.yaml`: no.yaml: No such file or directory (os error 2)".to_owned()),
+            ("network,ms\ne1k3l1,1\n".to_owned(), "rows.csv:2: network `e1k3l1`: it is no file of networks (.yaml, .yml or .csv), and no --space reads strings".to_owned()),
+            ("network,ms,batch\nnet.yaml,1,0\n".to_owned(), "rows.csv:2: batch: must be a whole number from 1, got `0`".to_owned()),
+        ];
+        for (text, message) in cases {
+            let (_folder, ran) = run(&text, &[]);
+            assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr), (2, "", format!("error: {message}\n")), "{text}");
+        }
+        let (_folder, ran) = run(&line(4, "8,8,8"), &[]);
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.starts_with("error: rows.csv: CSV error: record 3 (line: 4"), "{}", ran.stderr);
+    }
+
+    #[test]
+    fn what_cannot_be_written_or_drawn_is_said() {
+        for (more, message) in [
+            (&["--plot", "a.pdf"][..], "`a.pdf`: a plot is written as .svg or .png, by the file's extension"),
+            (&["--out", "net.yaml/a.yaml"], "net.yaml/a.yaml cannot be written: File exists (os error 17)"),
+            (&["--accel", "none"], ""),
+        ] {
+            let (_folder, ran) = run(&rows(40), more);
+            assert_eq!(ran.code, 2, "{more:?}");
+            assert!(ran.stderr.contains(message), "{}", ran.stderr);
+        }
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("rows.csv"), rows(40)).unwrap();
+        let flow = "{ name: a, array: { rows: 8, cols: 8 }, dataflow: weight-stationary, clock-mhz: 100 }\n";
+        fs::write(folder.path().join("a.yaml"), flow).unwrap();
+        let ran = systole_in(folder.path(), &["calibrate", "rows.csv", "--accel", "a.yaml", "--out", "b.yaml"]);
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.contains("takes no further block"), "{}", ran.stderr);
+    }
+}
+
 mod schema {
     use super::*;
 
@@ -975,15 +1180,25 @@ mod schema {
     }
 }
 
-/// The examples of `docs/formats.md`: name and text of each block behind `<!-- least: NAME -->`.
+/// The accelerator file of `docs/formats.md` that has every key.
+fn whole_accelerator() -> (String, String) {
+    examples_of("whole").into_iter().next().expect("the page has a whole accelerator")
+}
+
+/// The examples of `docs/formats.md` that are the least of their kind.
 fn examples() -> Vec<(String, String)> {
+    examples_of("least")
+}
+
+/// Name and text of each block of `docs/formats.md` behind `<!-- KIND: NAME -->`.
+fn examples_of(kind: &str) -> Vec<(String, String)> {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/formats.md")).unwrap();
     let example = |part: &str| {
         let (name, rest) = part.split_once(" -->\n```").expect("a block follows the name");
         let (_, text) = rest.split_once('\n').expect("the fence ends its line");
         (name.to_owned(), text.split_once("```").expect("the block ends").0.to_owned())
     };
-    page.split("<!-- least: ").skip(1).map(example).collect()
+    page.split(&format!("<!-- {kind}: ")).skip(1).map(example).collect()
 }
 
 #[test]
@@ -1005,6 +1220,24 @@ fn the_examples_of_the_formats_page_are_valid() {
     systole_in(folder.path(), &["pareto", "run"]).done();
     let history = systole::record::read_history(&folder.path().join("run/history.jsonl")).unwrap();
     assert_eq!(history.len(), 3);
+}
+
+/// Every key of the schema stands in the whole file, but those that exclude each other.
+#[test]
+fn the_whole_accelerator_of_the_formats_page_has_every_key() {
+    let (name, text) = whole_accelerator();
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join(&name), &text).unwrap();
+    systole_in(folder.path(), &["check", &name]).done();
+    let schema = systole(&["check", "--schema", "accelerator"]).json();
+    let mut keys: Vec<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+    for part in schema["$defs"].as_object().unwrap().values() {
+        keys.extend(part["properties"].as_object().into_iter().flatten().map(|(key, _)| key.clone()));
+    }
+    let ports = ["weight", "input", "output"].map(|port| format!("{port}-bandwidth-gb-per-s"));
+    for key in keys.iter().filter(|key| !ports.contains(key)) {
+        assert!(text.contains(&format!("{key}:")), "{key}");
+    }
 }
 
 /// Of each example, no key that the page calls needed may be left out.

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::calibration::Calibration;
 use super::energy::EnergyTable;
 use super::memory::Memory;
 use super::timing::Timing;
@@ -36,6 +37,8 @@ pub struct Accelerator {
     pub precision: Precision,
     /// What an operation and an access cost, where known.
     pub energy: Option<EnergyTable>,
+    /// Latency fitted to measured times, where there are any.
+    pub calibration: Option<Calibration>,
     /// Where each number is from, by its key.
     pub sources: BTreeMap<String, String>,
 }

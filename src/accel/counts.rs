@@ -53,7 +53,7 @@ impl Divisor {
     }
 
     /// `floor(length / by)` and what is left.
-    #[inline]
+    #[inline(always)]
     pub(super) fn div_rem(self, length: u64) -> (u64, u64) {
         if length >> Self::BITS != 0 || self.reciprocal == 0 {
             return (length / self.by, length % self.by);

@@ -18,7 +18,7 @@ use crate::units::{Bytes, Cycles, Macs, Picojoules};
 
 /// What an accelerator is asked to do at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layer {
+pub struct Workload {
     /// What is computed.
     pub work: Work,
     /// What is read and written.
@@ -186,42 +186,49 @@ impl Engine {
     /// [`CostError::TooMany`] where the cycles reach 2^63.
     #[inline]
     pub fn array_cost(&self, gemm: &Gemm) -> Result<ArrayCost, CostError> {
-        if self.is_vector(gemm) {
-            return Ok(ArrayCost::default());
-        }
-        let mapped = self.map(gemm);
-        let cycles = self.parts(&mapped).and_then(|parts| counted(parts.cycles));
+        if self.is_in_turn(gemm) { self.cost_of(gemm, &self.in_turn(gemm)) } else { self.array_cost_if_mapped(gemm) }
+    }
+
+    /// [`Engine::array_cost`] of what is not simply tile after tile, kept out of its way.
+    #[inline(never)]
+    fn array_cost_if_mapped(&self, gemm: &Gemm) -> Result<ArrayCost, CostError> {
+        if self.is_vector(gemm) { Ok(ArrayCost::default()) } else { self.cost_of(gemm, &self.map(gemm)) }
+    }
+
+    #[inline(always)]
+    fn cost_of(&self, gemm: &Gemm, mapped: &Mapped) -> Result<ArrayCost, CostError> {
+        let cycles = self.parts(mapped).and_then(|parts| counted(parts.cycles));
         let cycles = cycles.ok_or_else(|| self.too_many("cycles", gemm))?;
         Ok(mapped.cost(Cycles(cycles), gemm))
     }
 
-    /// What `layer` costs, all in all.
+    /// What `workload` costs, all in all.
     ///
     /// # Errors
     /// [`CostError`] where cycles reach 2^63 or bytes 2^64.
     #[inline]
-    pub fn layer(&self, layer: &Layer) -> Result<LayerCost, CostError> {
-        match (&layer.work, self.vector) {
+    pub fn cost(&self, workload: &Workload) -> Result<LayerCost, CostError> {
+        match (&workload.work, self.vector) {
             (Work::Product(gemm), Some(unit)) if self.is_vector(gemm) => {
                 let work = VectorWork { operations: gemm.macs().0, exponentials: 0 };
-                self.vector(unit, work, gemm.macs(), &layer.operands)
+                self.vector(unit, work, gemm.macs(), &workload.operands)
             }
-            (Work::Product(gemm), _) => self.product(gemm, &layer.operands),
-            (Work::Vector(work), Some(unit)) => self.vector(unit, *work, Macs(0), &layer.operands),
+            (Work::Product(gemm), _) => self.product(gemm, &workload.operands),
+            (Work::Vector(work), Some(unit)) => self.vector(unit, *work, Macs(0), &workload.operands),
             (Work::Vector(_), None) | (Work::Free, _) => Ok(LayerCost::default()),
         }
     }
 
-    /// Whether `layer` leaves its activations on chip: inputs, outputs and the working tile fit the activation memory.
+    /// Whether `workload` leaves its activations on chip: inputs, outputs and the working tile fit the activation memory.
     ///
     /// The working tile is what the arrays accumulate at a time: under the weight- and input-stationary dataflows the
     /// streamed length (at most the accumulator's rows) by the columns in use, under the output-stationary one the rows
     /// by the columns in use.
     #[must_use]
-    pub fn keeps_activations(&self, layer: &Layer) -> bool {
+    pub fn keeps_activations(&self, workload: &Workload) -> bool {
         let Some(capacity) = self.memory.activation_capacity else { return false };
-        let Operands { weights, inputs, outputs } = layer.operands;
-        let (second, tile) = match layer.work {
+        let Operands { weights, inputs, outputs } = workload.operands;
+        let (second, tile) = match workload.work {
             Work::Product(gemm) => (
                 if gemm.kind() == GemmKind::Activations { weights.bytes } else { Bytes(0) },
                 if self.is_vector(&gemm) { Bytes(0) } else { self.working_tile(&gemm) },
@@ -247,8 +254,27 @@ impl Engine {
         self.depthwise == Depthwise::Vector && gemm.kind() == GemmKind::Depthwise
     }
 
-    #[inline]
+    /// Whether `gemm` runs on one array, product after product, in one block.
+    #[inline(always)]
+    fn is_in_turn(&self, gemm: &Gemm) -> bool {
+        self.array.count == 1
+            && self.memory.accumulator_rows.is_none()
+            && (self.depthwise == Depthwise::PerChannel || gemm.repeats() == 1 && gemm.kind() == GemmKind::Weights)
+    }
+
+    /// [`Engine::map`] where [`Engine::is_in_turn`].
+    #[inline(always)]
+    fn in_turn(&self, gemm: &Gemm) -> Mapped {
+        let tiling = Tiling::in_turn(&self.sides, self.dataflow, gemm);
+        let blocks = Extent { size: tiling.streamed, full: 1, rest: 0 };
+        Mapped { split: Split { n: 1, m: 1, busiest: *gemm }, tiling, blocks }
+    }
+
+    #[inline(never)]
     fn map(&self, gemm: &Gemm) -> Mapped {
+        if self.is_in_turn(gemm) {
+            return self.in_turn(gemm);
+        }
         let split = Split::new(&self.array, self.dataflow, gemm);
         let tiling = Tiling::mapped(&self.sides, self.dataflow, self.depthwise, &split.busiest);
         let whole = Extent { size: tiling.streamed, full: 1, rest: 0 };
@@ -259,7 +285,7 @@ impl Engine {
         Mapped { split, tiling, blocks }
     }
 
-    #[inline]
+    #[inline(always)]
     fn parts(&self, mapped: &Mapped) -> Option<Parts> {
         let Mapped { tiling, blocks, .. } = mapped;
         match self.timing {
@@ -399,7 +425,7 @@ impl Engine {
 }
 
 impl Mapped {
-    #[inline]
+    #[inline(always)]
     fn cost(&self, cycles: Cycles, gemm: &Gemm) -> ArrayCost {
         ArrayCost {
             cycles,

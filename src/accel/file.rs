@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::accelerator::{Accelerator, Array, Dataflow, Depthwise, Precision};
+use super::calibration::CalibrationFile;
 use super::timing::Timing;
 use super::vector::VectorUnit;
 use crate::load::{self, LoadError, Place, Spanned};
@@ -65,6 +66,8 @@ pub struct AcceleratorFile {
     pub precision: PrecisionFile,
     /// What an operation and an access cost; default none, and no energy is given.
     pub energy: Option<EnergyFile>,
+    /// Latency fitted to measured times, as `systole calibrate` writes it.
+    pub calibration: Option<CalibrationFile>,
     /// Where each number is from, by its key: `array.rows`, `clock-mhz`.
     #[serde(default)]
     pub sources: BTreeMap<String, String>,
@@ -130,6 +133,7 @@ impl AcceleratorFile {
             vector,
             precision: self.precision.resolve(origin)?,
             energy: self.energy.map(|energy| energy.resolve(origin)).transpose()?,
+            calibration: self.calibration.map(|calibration| calibration.resolve(origin)).transpose()?,
             sources: self.sources,
         })
     }

@@ -1,10 +1,11 @@
-//! The accelerator: one or several systolic arrays, what they multiply, and the cycles that this takes.
+//! The accelerator: one or several systolic arrays with a vector unit and memories, and what work costs on them.
 //!
-//! Knows matrix products, never layers. An [`Accelerator`] comes from a YAML file ([`AcceleratorFile`]) or from those
-//! shipped ([`Accelerator::named_or_path`]); its [`Engine`] is the one way from a [`Gemm`] or a [`Layer`] to costs.
+//! Knows matrix products, vector work and bytes, never operators. An [`Accelerator`] comes from a YAML file ([`AcceleratorFile`]) or from those
+//! shipped ([`Accelerator::named_or_path`]); its [`Engine`] is the one way from a [`Gemm`] or a [`Workload`] to costs.
 
 mod accelerator;
 mod breakdown;
+pub mod calibration;
 mod counts;
 mod energy;
 mod engine;
@@ -19,8 +20,9 @@ mod workload;
 
 pub use accelerator::{Accelerator, Array, BadArray, Dataflow, Depthwise, Precision};
 pub use breakdown::{Bound, Breakdown, Part};
+pub use calibration::{Calibration, CalibrationFile};
 pub use energy::EnergyTable;
-pub use engine::{Cost, Engine, Layer, LayerCost, Shares, Work};
+pub use engine::{Cost, Engine, LayerCost, Shares, Work, Workload};
 pub use file::{AcceleratorFile, ArrayFile, EnergyFile, MemoryFile, PrecisionFile, VectorFile, VectorUnitFile};
 pub use memory::{BadBandwidth, Bandwidth, Dram, Memory, Overlap, WeightHome};
 pub use shipped::{AccelError, Shipped};

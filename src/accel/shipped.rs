@@ -16,6 +16,9 @@ pub struct Shipped {
 
 const SHIPPED: &[Shipped] = &[
     Shipped { name: "small-32x32", text: include_str!("../../accel-models/small-32x32.yaml") },
+    Shipped { name: "tpu-v2", text: include_str!("../../accel-models/tpu-v2.yaml") },
+    Shipped { name: "tpu-v3", text: include_str!("../../accel-models/tpu-v3.yaml") },
+    Shipped { name: "tpu-v4", text: include_str!("../../accel-models/tpu-v4.yaml") },
     Shipped { name: "uboost-128x128", text: include_str!("../../accel-models/uboost-128x128.yaml") },
 ];
 
@@ -113,7 +116,10 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_what_is_shipped() {
         let error = Accelerator::named_or_path("tpu-v9").unwrap_err();
-        assert_eq!(error.to_string(), "accelerator `tpu-v9`: must be a path or one of small-32x32, uboost-128x128");
+        assert_eq!(
+            error.to_string(),
+            "accelerator `tpu-v9`: must be a path or one of small-32x32, tpu-v2, tpu-v3, tpu-v4, uboost-128x128"
+        );
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl Extent {
         Self { size, full: length / size, rest: length % size }
     }
 
-    #[inline]
+    #[inline(always)]
     fn cut(length: u64, side: Divisor) -> Self {
         let (full, rest) = side.div_rem(length);
         Self { size: side.get(), full, rest }
@@ -117,8 +117,9 @@ impl Tiling {
         Self::in_turn(&Sides::of(array), dataflow, gemm)
     }
 
-    #[inline]
-    fn in_turn(sides: &Sides, dataflow: Dataflow, gemm: &Gemm) -> Self {
+    /// [`Tiling::new`] on sides that are ready.
+    #[inline(always)]
+    pub(super) fn in_turn(sides: &Sides, dataflow: Dataflow, gemm: &Gemm) -> Self {
         let Held { rows, cols, streamed } = Held::new(dataflow, gemm);
         Self {
             rows: Extent::cut(rows, sides.rows),
@@ -220,7 +221,7 @@ struct Held {
 }
 
 impl Held {
-    #[inline]
+    #[inline(always)]
     fn new(dataflow: Dataflow, gemm: &Gemm) -> Self {
         let (rows, cols, streamed) = match dataflow {
             Dataflow::WeightStationary => (gemm.k(), gemm.n(), gemm.m()),
@@ -248,7 +249,7 @@ pub struct Split {
 impl Split {
     /// The split of `gemm` over the arrays of `array`.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn new(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> Self {
         if array.count == 1 {
             return Self { n: 1, m: 1, busiest: *gemm };

@@ -2,7 +2,7 @@
 
 use super::plan::{Ends, Engines, Plan};
 use crate::accel::{
-    Accelerator, Cost, CostError, Engine, Gemm, GemmKind, Layer, LayerCost, Timing, VectorWork, Work, WorkloadError,
+    Accelerator, Cost, CostError, Engine, Gemm, GemmKind, LayerCost, Timing, VectorWork, Work, Workload, WorkloadError,
 };
 use crate::network::{Activation, Network, Op, Pool, Shape};
 
@@ -98,8 +98,8 @@ impl<'a> Target<'a> {
 }
 
 /// What `layer` costs; its name stands in the error.
-pub(super) fn layer_cost(engine: &Engine, name: &str, layer: &Layer) -> Result<LayerCost, EstimateError> {
-    engine.layer(layer).map_err(|source| EstimateError::Cost { layer: name.to_owned(), source })
+pub(super) fn layer_cost(engine: &Engine, name: &str, layer: &Workload) -> Result<LayerCost, EstimateError> {
+    engine.cost(layer).map_err(|source| EstimateError::Cost { layer: name.to_owned(), source })
 }
 
 /// What `op` with output `out` on `batch` images asks of an accelerator, where it is not done on the way by the layer

@@ -1,6 +1,8 @@
 //! Network x accelerator: what every layer costs, and the whole.
 
 mod advice;
+pub mod calibrate;
+mod calibrated;
 mod compare;
 mod lower;
 mod peak;
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use advice::{
     Advice, AdviceKind, Consumers, Figures, LayerChange, Resized, Setting, network_with_advice, rows_with_advice,
 };
+pub use calibrated::measured_work;
 pub use compare::{Compared, Comparison, Difference, LayerDifference, compare};
 pub use lower::{EstimateError, Target, gemm};
 pub use reports::{ReportError, Reports, reports};
@@ -22,7 +25,7 @@ pub use crate::accel::{Bound, Breakdown, Part, Shares, Traffic};
 use lower::layer_cost;
 use plan::{Ends, Engines, Plan};
 
-use crate::accel::{Accelerator, Cost, Engine, Gemm, Layer, LayerCost, Operand, Operands, Work};
+use crate::accel::{Accelerator, Cost, Engine, Gemm, LayerCost, Operand, Operands, Work, Workload};
 use crate::import::scale_sim::{Row, RowKind};
 use crate::network::Network;
 use crate::units::{Bytes, Cycles, Macs};
@@ -173,6 +176,7 @@ fn network_on(network: &Network, target: &Target<'_>, engines: Engines<'_>) -> R
     let mut estimate = summed(network.name(), layers?, target)?;
     let peak = peak::activation_elements(network).checked_mul(target.batch);
     estimate.total.peak_activation_bytes = peak.map(|elements| target.accelerator.precision.activation_bytes(elements));
+    calibrated::network(&mut estimate, network, target)?;
     Ok(estimate)
 }
 
@@ -203,11 +207,13 @@ fn rows_on(name: &str, rows: &[Row], target: &Target<'_>, engines: Engines<'_>) 
             inputs: Operand::off_chip(precision.activation_bytes(inputs)),
             outputs: Operand::off_chip(precision.activation_bytes(outputs)),
         };
-        let layer = Layer { work: Work::Product(*gemm), operands };
+        let layer = Workload { work: Work::Product(*gemm), operands };
         Asked { name: &row.name, op: row_op(row), params: params(gemm), layer }.answer(target, engines.of(place))
     });
     let layers: Result<Vec<LayerEstimate>, EstimateError> = asked.collect();
-    summed(name, layers?, target)
+    let mut estimate = summed(name, layers?, target)?;
+    calibrated::rows(&mut estimate, rows, target)?;
+    Ok(estimate)
 }
 
 /// Input values of a row for one image, each once: a product does not say which of its rows overlap.
@@ -231,7 +237,7 @@ struct Asked<'a> {
     name: &'a str,
     op: &'static str,
     params: u64,
-    layer: Layer,
+    layer: Workload,
 }
 
 impl Asked<'_> {

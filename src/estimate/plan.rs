@@ -1,7 +1,7 @@
 //! A network as layers for an accelerator: what is fused, which tensors stay on chip, what each layer reads and writes.
 
 use super::lower::{EstimateError, Target, work};
-use crate::accel::{Engine, Layer, Operand, Operands, Precision, Work};
+use crate::accel::{Engine, Operand, Operands, Precision, WeightHome, Work, Workload};
 use crate::network::{Network, NodeId, Op};
 use crate::units::Bytes;
 
@@ -35,7 +35,7 @@ impl<'a> Engines<'a> {
 
 /// The layers of a network, one for each node.
 pub(super) struct Plan {
-    layers: Vec<Layer>,
+    layers: Vec<Workload>,
 }
 
 impl Plan {
@@ -56,8 +56,9 @@ impl Plan {
     ) -> Result<Self, EstimateError> {
         let precision = &target.accelerator.precision;
         let tensors = Tensors::new(network, precision, target.batch);
-        let weights = precision.weight_bytes(network.params());
-        let resident = target.accelerator.memory.holds_weights(weights);
+        let memory = &target.accelerator.memory;
+        let resident =
+            memory.weights == WeightHome::Resident && memory.holds_weights(precision.weight_bytes(network.params()));
         let mut layers = Vec::with_capacity(network.len());
         let mut inputs = Vec::new();
         for (id, node) in network.nodes() {
@@ -69,23 +70,27 @@ impl Plan {
             } else {
                 Work::Free
             };
-            let weights = precision.weight_bytes(node.params());
+            let params = match work {
+                Work::Product(_) => node.params(),
+                Work::Vector(_) | Work::Free => 0,
+            };
+            let weights = precision.weight_bytes(params);
             let operands = Operands {
                 weights: if resident { Operand::on_chip(weights) } else { Operand::off_chip(weights) },
                 inputs: Operand::off_chip(tensors.read(network, id, |_| true)),
                 outputs: Operand::off_chip(tensors.bytes[id.index()]),
             };
-            layers.push(Layer { work, operands });
+            layers.push(Workload { work, operands });
         }
         let mut plan = Self { layers };
-        if target.accelerator.memory.activation_capacity.is_some() {
+        if memory.activation_capacity.is_some() {
             plan.place(network, &tensors, engines, ends);
         }
         Ok(plan)
     }
 
     /// The layers, in the order of the network's nodes, its input among them.
-    pub(super) fn layers(&self) -> impl Iterator<Item = &Layer> {
+    pub(super) fn layers(&self) -> impl Iterator<Item = &Workload> {
         self.layers.iter()
     }
 
@@ -99,7 +104,7 @@ impl Plan {
         let owners = |id: NodeId| network.sources(id).map(|input| tensors.owner[input.index()]);
         for (id, node) in network.nodes() {
             let own = tensors.owner[id.index()] == id.index();
-            let keeps = |layer: &Layer| engines.of(id.index() - 1).keeps_activations(layer);
+            let keeps = |layer: &Workload| engines.of(id.index() - 1).keeps_activations(layer);
             if own && node.op != Op::Input && !keeps(&self.layers[id.index()]) {
                 kept[id.index()] = false;
                 owners(id).for_each(|owner| kept[owner] = false);

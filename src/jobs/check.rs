@@ -29,7 +29,7 @@ pub enum Verdict {
     /// A network.
     Network(NetworkFacts),
     /// An accelerator.
-    Accelerator(AcceleratorFacts),
+    Accelerator(Box<AcceleratorFacts>),
     /// A job.
     Job(Box<JobFacts>),
     /// An architecture.
@@ -164,7 +164,7 @@ fn one(path: &Path) -> Result<Verdict, CheckError> {
     }
     if is_scale_sim_config(&path.to_string_lossy()) {
         let NamedAccelerator { accelerator, .. } = NamedAccelerator::load(&path.to_string_lossy(), None)?;
-        return Ok(Verdict::Accelerator(AcceleratorFacts { accelerator }));
+        return Ok(Verdict::Accelerator(Box::new(AcceleratorFacts { accelerator })));
     }
     let origin = path.display().to_string();
     let text = load::text(path)?;
@@ -172,7 +172,7 @@ fn one(path: &Path) -> Result<Verdict, CheckError> {
         FileKind::Network => Ok(Verdict::Network(network_facts(&Network::parse(&text, &origin)?))),
         FileKind::Accelerator => {
             let accelerator = Accelerator::parse(&text, &origin)?;
-            Ok(Verdict::Accelerator(AcceleratorFacts { accelerator }))
+            Ok(Verdict::Accelerator(Box::new(AcceleratorFacts { accelerator })))
         }
         FileKind::Job => {
             let job = Job::parse(&text, &origin, &Overrides::default())?;

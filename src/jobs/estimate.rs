@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::accelerator::{NamedAccelerator, NamedAcceleratorError};
 use super::kind::FileKind;
 use crate::accel::{Accelerator, CostError, Timing};
-use crate::estimate::{self, Estimate, EstimateError, LayerEstimate, Target};
+use crate::estimate::{self, Estimate, EstimateError, Target};
 use crate::import::scale_sim::{self, Row, ScaleSimError};
 use crate::load::{self, LoadError};
 use crate::network::Network;
@@ -201,14 +201,10 @@ fn accelerator(name: &str, request: &EstimateRequest) -> Result<(Accelerator, Ti
     Ok((accelerator, timing))
 }
 
-/// Leaves the `count` layers that lose most cycles to idle PEs, `cycles * (1 - overall utilization)`, most first; the
-/// totals stay those of the whole network.
+/// Leaves the `count` layers that lose most cycles to idle PEs, all but the useful ones, most first; the totals stay
+/// those of the whole network.
 pub fn keep_worst(estimate: &mut Estimate, count: usize) {
     estimate.layers.retain(|layer| layer.cycles.0 > 0);
-    estimate.layers.sort_by(|a, b| lost(b).total_cmp(&lost(a)));
+    estimate.layers.sort_by_key(|layer| std::cmp::Reverse(layer.cycles.0 - layer.breakdown.useful.0));
     estimate.layers.truncate(count);
-}
-
-fn lost(layer: &LayerEstimate) -> f64 {
-    layer.cycles.0 as f64 * (1.0 - layer.overall_utilization.unwrap_or(0.0))
 }

@@ -1,6 +1,7 @@
 //! One function for each verb of the command, returning records.
 
 mod accelerator;
+mod calibrate;
 mod check;
 mod estimate;
 mod kind;
@@ -14,6 +15,10 @@ mod set;
 pub mod spec;
 
 pub use accelerator::{NamedAccelerator, NamedAcceleratorError, is_scale_sim_config};
+pub use calibrate::{
+    CalibrateJobError, CalibrateOutcome, CalibrateRequest, Judged, RowsError, WriteError, calibrate, read_rows,
+    write_calibrated,
+};
 pub use check::{
     AcceleratorFacts, ArchitectureFacts, CheckError, Checked, Derived, JobFacts, NetworkFacts, TopologyFacts, Verdict,
     check,

@@ -14,7 +14,7 @@ use crate::estimate::{self, Target};
 use crate::search::{LatencyUnit, Paths};
 use crate::space::{Architecture, DeriveError, Space};
 
-const SHIPPED: [&str; 5] = ["cifar10-small", "cifar10-uboost", "demo", "nas-bench-201", "nas-bench-macro"];
+const SHIPPED: [&str; 6] = ["cifar10-small", "cifar10-uboost", "demo", "mnasnet", "nas-bench-201", "nas-bench-macro"];
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("search-spaces").join(format!("{name}.yaml"))
@@ -90,6 +90,8 @@ fn the_shipped_spaces_hold_what_their_pages_say() {
         assert!((extent.log10_architectures - log10).abs() < 1e-9, "{name}");
         assert!(extent.params.smallest < extent.params.largest && extent.cycles.smallest < extent.cycles.largest);
     };
+    // 2 kernels, 3 expansions, with and without squeeze-excitation, 3 depths in six blocks and 4 in one: 36^6 * 48.
+    power("mnasnet", 7, 0, (36f64.powi(6) * 48.0).log10());
     // 5^6 = 15,625 and 3^8 = 6,561.
     power("nas-bench-201", 6, 0, 15_625f64.log10());
     power("nas-bench-macro", 8, 0, 6_561f64.log10());
@@ -321,7 +323,10 @@ fn other_overrides_replace_what_the_file_says() {
     assert_eq!((job.accelerator.name.as_str(), job.timing, job.settings.seed), ("uboost-128x128", Timing::ScaleSim, 9));
     let unknown = Overrides { accelerator: Some("none".to_owned()), ..Overrides::default() };
     let error = Job::parse(SMALL, "job.yaml", &unknown).unwrap_err().to_string();
-    assert_eq!(error, "accelerator `none`: must be a path or one of small-32x32, uboost-128x128");
+    assert_eq!(
+        error,
+        "accelerator `none`: must be a path or one of small-32x32, tpu-v2, tpu-v3, tpu-v4, uboost-128x128"
+    );
 }
 
 #[test]
@@ -355,7 +360,7 @@ fn what_is_wrong_in_a_job_is_named_with_its_line() {
         (
             "accelerator: small-32x32",
             "accelerator: big",
-            "4:14: accelerator `big`: must be a path or one of small-32x32, uboost-128x128",
+            "4:14: accelerator `big`: must be a path or one of small-32x32, tpu-v2, tpu-v3, tpu-v4, uboost-128x128",
         ),
         ("{ lambda: 0.5 }", "{ lambda: .nan }", "22:22: lambda must lie in 0..=1000000000, got NaN"),
         ("{ lambda: 0.5 }", "{ lambda: 1, beta: -1 }", "22:31: beta must lie in 0..=1000000000, got -1"),

@@ -5,7 +5,6 @@ mod op;
 mod shape;
 pub mod weights;
 
-use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use petgraph::Direction;
@@ -85,8 +84,8 @@ pub struct Network {
     name: String,
     graph: DiGraph<Node, usize>,
     output: NodeIndex,
-    /// Hashes of the nodes' names: only a name whose hash is here can be taken.
-    hashes: HashSet<u64>,
+    /// Hash of each node's name: only a name whose hash is here can be taken.
+    hashes: Vec<u64>,
 }
 
 impl Network {
@@ -95,7 +94,7 @@ impl Network {
     pub fn new(name: &str, input: Shape) -> Self {
         let mut graph = DiGraph::new();
         let output = graph.add_node(Node { name: "input".to_owned(), op: Op::Input, shape: input });
-        Self { name: name.to_owned(), graph, output, hashes: HashSet::from([hash("input")]) }
+        Self { name: name.to_owned(), graph, output, hashes: vec![hash("input")] }
     }
 
     /// Adds a node behind `inputs`, infers its shape, and makes it the output.
@@ -116,7 +115,7 @@ impl Network {
         if op.macs(&shape).is_none() || weights::parameters(&op).is_none() {
             return Err(NetworkError::Overflow(name.to_owned()));
         }
-        self.hashes.insert(hash);
+        self.hashes.push(hash);
         let id = self.graph.add_node(Node { name: name.to_owned(), op, shape });
         for (place, input) in inputs.iter().enumerate() {
             self.graph.add_edge(input.0, id, place);

@@ -10,6 +10,7 @@ mod colour;
 mod front;
 mod history;
 mod labels;
+mod measured;
 mod panel;
 mod png;
 mod widths;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 pub use bars::{Bar, estimate_bars_svg};
 pub use front::front_svg;
 pub use history::history_svg;
+pub use measured::{Staircase, measured_svg, staircase_svg};
 pub use widths::widths_svg;
 
 use crate::record::{self, RecordError};

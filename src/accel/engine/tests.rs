@@ -14,16 +14,16 @@ fn gb_per_s(gb: f64) -> Bandwidth {
 }
 
 /// A product whose operands are in DRAM, a byte a value.
-fn layer(size: [u64; 3], repeats: u64) -> Layer {
+fn layer(size: [u64; 3], repeats: u64) -> Workload {
     let gemm = gemm(size, repeats);
     let [m, n, k] = size;
     let bytes = |a: u64, b: u64| Operand::off_chip(Bytes(a.saturating_mul(b).saturating_mul(repeats)));
     let operands = Operands { weights: bytes(k, n), inputs: bytes(m, k), outputs: bytes(m, n) };
-    Layer { work: Work::Product(gemm), operands }
+    Workload { work: Work::Product(gemm), operands }
 }
 
-fn cost(accelerator: &Accelerator, timing: Timing, layer: &Layer) -> LayerCost {
-    let found = accelerator.engine(timing).unwrap().layer(layer).unwrap();
+fn cost(accelerator: &Accelerator, timing: Timing, layer: &Workload) -> LayerCost {
+    let found = accelerator.engine(timing).unwrap().cost(layer).unwrap();
     assert_eq!(found.cost.breakdown.total(), found.cost.cycles);
     found
 }
@@ -153,7 +153,7 @@ fn the_vector_unit_takes_depthwise_products_and_what_multiplies_nothing() {
     assert_eq!(found.cost.end_to_end_utilization(&accelerator.array), Some(180.0 / (16.0 * 12.0)));
     // a softmax of 20 values: 60 operations; 20 bytes in and out at 1 byte a cycle take 40
     let operand = Operand::off_chip(Bytes(20));
-    let softmax = Layer {
+    let softmax = Workload {
         work: Work::Vector(VectorWork { operations: 0, exponentials: 20 }),
         operands: Operands { inputs: operand, outputs: operand, ..Operands::default() },
     };
@@ -261,7 +261,7 @@ proptest! {
         let Ok(one) = Gemm::new(size[0], size[1], size[2]) else { return Ok(()) };
         let Ok(gemm) = one.repeated(repeats, GemmKind::Depthwise) else { return Ok(()) };
         let operand = Operand::off_chip(Bytes(u64::MAX / 3));
-        let layer = Layer {
+        let layer = Workload {
             work: Work::Product(gemm),
             operands: Operands { weights: operand, inputs: operand, outputs: operand },
         };
@@ -280,7 +280,7 @@ proptest! {
             for timing in Timing::ALL.into_iter().filter(|timing| timing.covers(dataflow, count).is_ok()) {
                 let engine = accelerator.engine(timing).unwrap();
                 let _ = engine.keeps_activations(&layer);
-                if let Ok(found) = engine.layer(&layer) {
+                if let Ok(found) = engine.cost(&layer) {
                     prop_assert!(found.cost.cycles.0 < 1 << 63);
                     prop_assert_eq!(found.cost.breakdown.total(), found.cost.cycles);
                     // No array is faster than all of its PEs.

@@ -8,7 +8,7 @@ use crate::accel::tiling::Tiling;
 ///
 /// Weight-stationary this is `ceil(k*k*c/rows) * ceil(f/cols) * h*w*b` for a convolution and `c * ceil(k*k/rows) *
 /// h*w*b` for a depthwise one: the formula of U-Boost NAS (arXiv 2203.12412).
-#[inline]
+#[inline(always)]
 pub(in crate::accel) fn parts(tiling: &Tiling) -> Parts {
     let stream = Wide::from(tiling.total_streamed());
     Parts { cycles: stream, stream, load: 0, fill_and_drain: 0 }

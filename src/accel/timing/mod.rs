@@ -217,6 +217,7 @@ pub(super) mod tests {
             vector: None,
             precision: Precision::default(),
             energy: None,
+            calibration: None,
             sources: BTreeMap::new(),
         }
     }

@@ -12,7 +12,7 @@ use crate::accel::workload::Gemm;
 ///
 /// The number is the index of the last cycle, as SCALE-Sim reports it; each repeat is a layer of its own there, and so
 /// is each pass of repeats that share the array.
-#[inline]
+#[inline(always)]
 pub(in crate::accel) fn parts(array: &Array, dataflow: Dataflow, tiling: &Tiling) -> Parts {
     let tiles = Wide::from(tiling.tiles());
     Parts {
@@ -26,12 +26,13 @@ pub(in crate::accel) fn parts(array: &Array, dataflow: Dataflow, tiling: &Tiling
 /// Cycles of one tile, whether or not its rows and columns are in use; the load of its operand is never hidden.
 ///
 /// Weight- and input-stationary: `2 R + C + T - 2`; output-stationary: `R + C + T - 2`.
+#[inline(always)]
 fn tile_cycles(array: &Array, dataflow: Dataflow, streamed: u64) -> Wide {
     Wide::from(operand_load(array, dataflow) + array.rows + array.cols - 2) + Wide::from(streamed)
 }
 
 /// Cycles in which the operand that stays is loaded, before each tile.
-#[inline]
+#[inline(always)]
 fn operand_load(array: &Array, dataflow: Dataflow) -> u64 {
     match dataflow {
         Dataflow::WeightStationary | Dataflow::InputStationary => array.rows,

@@ -31,6 +31,7 @@ const CLOSING_CYCLES: Wide = 2;
 ///
 /// Of these, `stream` are all streamed rows but those of the last chunk of the last tile, `load` the rows that load
 /// behind no stream, `fill_and_drain` one cycle a chunk and the closing two; the rest waits for weights.
+#[inline(never)]
 pub(in crate::accel) fn parts(rows: u64, arrival: Arrival, tiling: &Tiling) -> Option<Parts> {
     let walk = Walk::new(rows, arrival, tiling);
     let chunks = Wide::from(tiling.streamed.div_ceil(rows));

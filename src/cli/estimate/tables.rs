@@ -14,7 +14,7 @@ pub(super) fn free_layers(estimate: &Estimate) -> usize {
 /// Whether the layer multiplies nothing and takes no time.
 fn is_free(layer: &&LayerEstimate) -> bool {
     match layer.bound {
-        Bound::None => true,
+        Bound::None => layer.macs.0 == 0,
         Bound::Array | Bound::Memory | Bound::Vector => false,
     }
 }
@@ -63,9 +63,8 @@ pub(super) fn text(estimate: &Estimate, shown: &Shown) -> String {
             table(&Columns { header: &header, left: &[0, 1, 9], name: 0 }, rows)
         }
         View::Breakdown => {
-            let header =
-                ["layer", "cycles", "useful", "imba-\nlance", "co-\nlumns", "rows", "load", "fill +\ndrain", "stall"];
-            let header = [&header[..], &["vector", "bound"]].concat();
+            let parts = ["useful", "imba-\nlance", "columns", "rows", "load", "fill +\ndrain", "stall", "vector"];
+            let header = [&["layer", "cycles"], &parts[..], &["bound"]].concat();
             table(&Columns { header: &header, left: &[0, 10], name: 0 }, layers.map(parts_row).collect())
         }
     };

@@ -10,6 +10,8 @@
 //! | `depthwise`, `memory` | the rule for depthwise products; what stays on chip, what overlaps |
 //! | `batch` | images at once; cycles are compared for each image |
 //!
+//! An accelerator that is calibrated is one that was measured, at one batch: there only widths are proposed.
+//!
 //! A width is changed with all widths that are tied to it and all layers that read it. A list of rows has no wires: its
 //! widths are changed for their own layer alone.
 

@@ -27,6 +27,9 @@ struct Variant {
 /// What other settings save.
 pub(super) fn of(subject: Subject<'_>, target: &Target<'_>, before: &Estimate) -> Vec<Advice> {
     let accelerator = target.accelerator;
+    if accelerator.calibration.is_some() {
+        return Vec::new();
+    }
     let variants = [arrays(accelerator), counts(accelerator), depthwise(accelerator), memory(accelerator)].concat();
     let mut advice = each(&variants, |variant| {
         let after = subject.estimate(&Target { accelerator: &variant.accelerator, ..*target }).ok();
@@ -54,7 +57,8 @@ struct Tried {
 
 /// Other dataflows for all layers, for each layer by itself, and for every layer its best.
 pub(super) fn dataflows(subject: Subject<'_>, target: &Target<'_>, before: &Estimate) -> Dataflows {
-    let others = DATAFLOWS.into_iter().filter(|&dataflow| dataflow != target.accelerator.dataflow);
+    let Accelerator { dataflow: now, calibration, .. } = target.accelerator;
+    let others = DATAFLOWS.into_iter().filter(|dataflow| dataflow != now && calibration.is_none());
     let variants: Vec<Variant> = others.map(|dataflow| with_dataflow(target.accelerator, dataflow)).collect();
     let tried = each(&variants, |variant| {
         let changed = Target { accelerator: &variant.accelerator, ..*target };

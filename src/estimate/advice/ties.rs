@@ -31,7 +31,7 @@ pub(super) struct Group {
 /// A convolution, a linear layer, `fit-channels` and `zero` choose how many channels they put out; every other operator
 /// takes them over: a depthwise convolution times its multiplier, `flatten` times the map, `concat` one behind the other.
 /// `add` and `multiply` tie what they join. Widths of the image and of the output stay, and so do widths that are joined
-/// with another division into segments.
+/// with another division into segments, and those of tensors that are neither maps nor vectors.
 #[derive(Debug, Clone)]
 pub(super) struct Ties {
     /// For each node the segments of its output.
@@ -58,36 +58,26 @@ impl Ties {
         for (id, node) in network.nodes() {
             let inputs = network.inputs(id);
             let before: Vec<&[Segment]> = inputs.iter().map(|input| outputs[input.index()].as_slice()).collect();
-            let segments = match &node.op {
-                Op::Conv2d(conv) if is_depthwise(conv) => times(before[0], conv.out_channels / conv.in_channels),
-                Op::Conv2d(_) | Op::Linear(_) | Op::FitChannels { .. } | Op::Zero { .. } | Op::Input => {
-                    let width = tying.choose(node.shape.channels());
+            let channels = node.shape.channels();
+            let segments = match flow(network, id) {
+                Flow::Chosen | Flow::Kept => {
+                    let width = tying.choose(channels);
                     chosen[id.index()] = Some(width);
                     vec![Segment { width, times: 1 }]
                 }
-                Op::BatchNorm { .. }
-                | Op::Activation(_)
-                | Op::Pool(_)
-                | Op::GlobalAveragePool
-                | Op::Identity
-                | Op::Softmax => before[0].to_vec(),
-                Op::Flatten => {
-                    let map = network.node(inputs[0]).shape.dims()[1..].iter().product();
-                    times(before[0], map)
-                }
-                Op::Concat => before.concat(),
-                Op::Add | Op::Multiply => {
+                Flow::Taken { times } => multiplied(before[0], times),
+                Flow::Chained => before.concat(),
+                Flow::Joined => {
                     let widths = inputs.iter().map(|&input| network.node(input).shape.channels());
-                    tying.join(&before, &widths.collect::<Vec<_>>(), node.shape.channels())
+                    tying.join(&before, &widths.collect::<Vec<_>>(), channels)
                 }
             };
-            match (&node.op, chosen[id.index()]) {
-                (Op::Input, Some(width)) => tying.fixed[width] = true,
-                (Op::Conv2d(conv), Some(width)) if conv.groups > 1 => {
-                    tying.divide(before[0], conv.groups);
-                    tying.divide(&[Segment { width, times: 1 }], conv.groups);
+            match (flow(network, id), &node.op) {
+                (Flow::Kept, _) => before.iter().copied().chain([&segments[..]]).for_each(|all| tying.fix(all)),
+                (Flow::Chosen, Op::Conv2d(conv)) if conv.groups > 1 => {
+                    [before[0], &segments].into_iter().for_each(|all| tying.divide(all, conv.groups));
                 }
-                _ => {}
+                (Flow::Chosen | Flow::Taken { .. } | Flow::Chained | Flow::Joined, _) => {}
             }
             outputs.push(segments);
         }
@@ -136,12 +126,16 @@ impl Ties {
         let mut resized = Network::new(network.name(), input.shape.clone());
         let mut moved: Vec<NodeId> = vec![resized.input()];
         for (id, node) in network.nodes().skip(1) {
-            let inputs: Vec<NodeId> = network.inputs(id).iter().map(|input| moved[input.index()]).collect();
+            let inputs = network.inputs(id);
+            let moved_inputs: Vec<NodeId> = inputs.iter().map(|input| moved[input.index()]).collect();
             let width = self.chosen[id.index()];
             let changed = changes.iter().find(|(group, _)| Some(group.width) == width).map(|&(_, channels)| channels);
             let channels = changed.unwrap_or(node.shape.channels());
-            let given = inputs.first().map_or(0, |&input| resized.node(input).shape.channels());
-            moved.push(resized.wire(&node.name, with_widths(&node.op, given, channels), &inputs)?);
+            let given = moved_inputs.first().map(|&input| resized.node(input).shape.channels());
+            let before = inputs.first().map(|&input| network.node(input).shape.channels());
+            let same = given == before && channels == node.shape.channels();
+            let op = if same { node.op.clone() } else { with_widths(&node.op, given.unwrap_or(0), channels) };
+            moved.push(resized.wire(&node.name, op, &moved_inputs)?);
         }
         resized.set_output(moved[network.output().index()]);
         Ok(resized)
@@ -223,7 +217,46 @@ pub(super) fn is_depthwise(conv: &Conv2d) -> bool {
     conv.groups > 1 && conv.groups == conv.in_channels
 }
 
-fn times(segments: &[Segment], factor: u64) -> Vec<Segment> {
+/// How an operator's channels come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    /// It chooses them.
+    Chosen,
+    /// They are those of its input, so many times.
+    Taken { times: u64 },
+    /// They are those of its inputs, one behind the other.
+    Chained,
+    /// They are those of each of its inputs.
+    Joined,
+    /// They stay, and so do those of its inputs.
+    Kept,
+}
+
+/// The flow of the node `id`; widths of other tensors than maps and vectors are kept.
+fn flow(network: &Network, id: NodeId) -> Flow {
+    let node = network.node(id);
+    let rank = |id: NodeId| network.node(id).shape.dims().len();
+    let mut ranks = network.sources(id).map(rank).chain([rank(id)]);
+    if ranks.any(|rank| rank != 1 && rank != 3) {
+        return Flow::Kept;
+    }
+    match &node.op {
+        Op::Conv2d(conv) if is_depthwise(conv) => Flow::Taken { times: conv.out_channels / conv.in_channels },
+        Op::Conv2d(_) | Op::Linear(_) | Op::FitChannels { .. } | Op::Zero { .. } => Flow::Chosen,
+        Op::BatchNorm { .. } | Op::Activation(_) | Op::Pool(_) | Op::GlobalAveragePool | Op::Identity | Op::Softmax => {
+            Flow::Taken { times: 1 }
+        }
+        Op::Flatten => {
+            let map = network.sources(id).map(|input| network.node(input).shape.dims()[1..].iter().product::<u64>());
+            Flow::Taken { times: map.product() }
+        }
+        Op::Concat => Flow::Chained,
+        Op::Add | Op::Multiply if network.sources(id).all(|input| rank(input) == rank(id)) => Flow::Joined,
+        Op::Add | Op::Multiply | Op::Input => Flow::Kept,
+    }
+}
+
+fn multiplied(segments: &[Segment], factor: u64) -> Vec<Segment> {
     let more = |segment: &Segment| Segment { times: segment.times.saturating_mul(factor), ..*segment };
     segments.iter().map(more).collect()
 }

@@ -182,6 +182,7 @@ fn meant(text: &str, clock: Megahertz) -> Placed<Config> {
         memory: Memory::default(),
         vector: None,
         energy: None,
+        calibration: None,
         precision: Precision::default(),
         sources: ["array", "dataflow"].map(|key| (key.to_owned(), "SCALE-Sim configuration".to_owned())).into(),
     };
