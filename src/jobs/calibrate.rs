@@ -6,7 +6,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use rows::{RowsError, read_rows};
+pub use rows::{RowsError, parse_rows, read_rows};
 pub use write::WriteError;
 
 use super::spec::{Job, JobError, Overrides};

@@ -16,8 +16,8 @@ pub mod spec;
 
 pub use accelerator::{NamedAccelerator, NamedAcceleratorError, is_scale_sim_config};
 pub use calibrate::{
-    CalibrateJobError, CalibrateOutcome, CalibrateRequest, Judged, RowsError, WriteError, calibrate, read_rows,
-    write_calibrated,
+    CalibrateJobError, CalibrateOutcome, CalibrateRequest, Judged, RowsError, WriteError, calibrate, parse_rows,
+    read_rows, write_calibrated,
 };
 pub use check::{
     AcceleratorFacts, ArchitectureFacts, CheckError, Checked, Derived, JobFacts, NetworkFacts, TopologyFacts, Verdict,

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::spec::{AugmentFile, DataSet, PrecisionFile, SHAPES_TEST, SHAPES_TRAINING, TrainingImages};
 use super::*;
-use crate::accel::Timing;
+use crate::accel::{Accelerator, Timing};
 use crate::cost::{CostKind, CostModel, Probabilities};
 use crate::estimate::{self, Target};
 use crate::search::{LatencyUnit, Paths};
@@ -261,6 +261,12 @@ fn a_set_that_fits_nothing_says_so() {
     assert!(message("seed=[").starts_with("--set seed=[: --set:1:"), "{}", message("seed=["));
 }
 
+/// Names of the shipped accelerators, as errors list them.
+fn shipped_accelerators() -> String {
+    let names: Vec<&str> = Accelerator::shipped().iter().map(|shipped| shipped.name).collect();
+    names.join(", ")
+}
+
 #[test]
 fn an_error_that_a_set_makes_names_it_and_no_line_of_a_text_that_nobody_wrote() {
     let message = |set: &[&str]| parse(SMALL, set).unwrap_err().to_string();
@@ -270,7 +276,7 @@ fn an_error_that_a_set_makes_names_it_and_no_line_of_a_text_that_nobody_wrote() 
     assert_eq!(message(&["objective.lambda=-2"]), format!("--set objective.lambda=-2: {range}"));
     // Of several the one at fault, also where another is right only together with it.
     assert_eq!(message(&["seed=3", "objective.lambda=-2", "name=b"]), format!("--set objective.lambda=-2: {range}"));
-    let names = "must be a path or one of small-32x32, uboost-128x128";
+    let names = format!("must be a path or one of {}", shipped_accelerators());
     assert_eq!(message(&["accelerator=big"]), format!("--set accelerator=big: accelerator `big`: {names}"));
     // What is wrong in the file keeps its place, and a set may mend it.
     let wrong = SMALL.replace("lambda: 0.5", "lambda: -2");
@@ -323,10 +329,7 @@ fn other_overrides_replace_what_the_file_says() {
     assert_eq!((job.accelerator.name.as_str(), job.timing, job.settings.seed), ("uboost-128x128", Timing::ScaleSim, 9));
     let unknown = Overrides { accelerator: Some("none".to_owned()), ..Overrides::default() };
     let error = Job::parse(SMALL, "job.yaml", &unknown).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "accelerator `none`: must be a path or one of small-32x32, tpu-v2, tpu-v3, tpu-v4, uboost-128x128"
-    );
+    assert_eq!(error, format!("accelerator `none`: must be a path or one of {}", shipped_accelerators()));
 }
 
 #[test]
@@ -360,7 +363,7 @@ fn what_is_wrong_in_a_job_is_named_with_its_line() {
         (
             "accelerator: small-32x32",
             "accelerator: big",
-            "4:14: accelerator `big`: must be a path or one of small-32x32, tpu-v2, tpu-v3, tpu-v4, uboost-128x128",
+            &format!("4:14: accelerator `big`: must be a path or one of {}", shipped_accelerators()),
         ),
         ("{ lambda: 0.5 }", "{ lambda: .nan }", "22:22: lambda must lie in 0..=1000000000, got NaN"),
         ("{ lambda: 0.5 }", "{ lambda: 1, beta: -1 }", "22:31: beta must lie in 0..=1000000000, got -1"),

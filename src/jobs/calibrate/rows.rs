@@ -1,5 +1,7 @@
 //! The CSV file of measured rows.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
@@ -76,8 +78,17 @@ struct Columns {
 /// # Errors
 /// [`RowsError`] with the line of the first row that breaks a rule.
 pub fn read_rows(path: &Path, space: Option<&Space>) -> Result<Vec<Observation>, RowsError> {
+    let file = File::open(path).map_err(|error| RowsError::Read { path: path.to_owned(), source: error.into() })?;
+    parse_rows(file, path, space)
+}
+
+/// As [`read_rows`], from `text`; `path` is its name in errors, and where paths of networks start.
+///
+/// # Errors
+/// As [`read_rows`].
+pub fn parse_rows(text: impl Read, path: &Path, space: Option<&Space>) -> Result<Vec<Observation>, RowsError> {
     let read = |source| RowsError::Read { path: path.to_owned(), source };
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(read)?;
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
     let header: Vec<String> = reader.headers().map_err(read)?.iter().map(str::to_owned).collect();
     let columns = columns(&header).map_err(|reason| RowsError::Header { path: path.to_owned(), reason, header })?;
     let mut observations = Vec::new();
@@ -151,11 +162,12 @@ fn milliseconds(unit: &str, given: &str, batch: Option<&str>) -> Result<f64, Str
             f64::from(whole.ok_or_else(|| format!("batch: must be a whole number from 1, got `{batch}`"))?)
         }
     };
-    Ok(match unit {
+    let ms = match unit {
         "images/s" => 1e3 / number,
         "us" => number / 1e3 / images,
         _ => number / images,
-    })
+    };
+    if ms.is_normal() { Ok(ms) } else { Err(format!("{unit}: must be a time that a number can hold, got `{given}`")) }
 }
 
 fn network(path: &Path, name: &str, space: Option<&Space>) -> Result<Vec<Work>, String> {
