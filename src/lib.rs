@@ -6,7 +6,7 @@
 //! | [`network`] | the shared language: a directed acyclic graph of operators, shapes inferred on wiring, tensors' names, YAML form |
 //! | [`accel`] | the accelerator: matrix products, vector work and bytes, tiles, four timings, laws fitted to measured times; knows no operators |
 //! | [`import`] | foreign formats, a file each |
-//! | [`estimate`] | network x accelerator: cycles, utilizations, bytes of every layer and the whole; calibration |
+//! | [`estimate`] | network x accelerator: cycles, utilizations, bytes of every layer and the whole; advice, comparison, calibration |
 //! | [`space`] | search spaces of cells and chains, candidates, widths, architecture strings, derivation to a network |
 //! | [`cost`] | hardware cost over distributions of choices: value and gradient |
 //! | [`record`] | run folders, history, summary, atomic files |

@@ -243,7 +243,7 @@ mod estimate {
 
     #[test]
     fn a_table_fits_into_a_hundred_columns() {
-        let text = run(&["--accel", "uboost-128x128", "--batch", "64"]).done();
+        let text = run(&["--accel", "uboost-128x128", "--batch", "64", "--layers", "--advice"]).done();
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     }
 
@@ -342,8 +342,8 @@ mod estimate {
     #[test]
     fn both_forms_of_a_topology_are_read() {
         let files = ["tests/data/conv.csv", "tests/data/gemm.csv"];
-        let text = systole(&["estimate", files[0], files[1], "--accel", "small-32x32", "--timing", "scale-sim"]);
-        golden("topologies.txt", &text.done());
+        let flags = ["--accel", "small-32x32", "--timing", "scale-sim", "--layers"];
+        golden("topologies.txt", &systole(&[&["estimate"], &files[..], &flags].concat()).done());
         let value = systole(&["estimate", files[0], files[1], "--accel", "small-32x32", "--json"]).json();
         let names = |place: usize| -> Vec<&str> {
             value[place]["layers"].as_array().unwrap().iter().map(|layer| layer["name"].as_str().unwrap()).collect()
@@ -373,6 +373,135 @@ mod estimate {
             order(&["--accel", "small-32x32", SMALL, "--accel", "uboost-128x128", "tests/data/gemm.csv"]),
             expected
         );
+    }
+
+    #[test]
+    fn several_networks_and_accelerators_are_shown_as_a_matrix() {
+        let accelerators = "small-32x32,uboost-128x128";
+        let asked = ["estimate", SMALL, "tests/data/conv.csv", "--accel", accelerators];
+        let matrix = systole(&asked).done();
+        golden("matrix.txt", &matrix);
+        let all = systole(&[&asked[..], &["--layers"]].concat()).done();
+        let (grids, _) = matrix.split_once("\nthe layers of each").unwrap();
+        assert!(all.ends_with(grids), "{all}");
+        assert_eq!(all.matches("\ntotal\n").count(), 4, "{all}");
+    }
+
+    #[test]
+    fn a_wide_matrix_goes_on_in_another_block() {
+        let folder = TempDir::new().unwrap();
+        let names: Vec<String> = (0..12).map(|place| format!("accelerator-{place}")).collect();
+        for name in &names {
+            let text =
+                format!("name: {name}\narray: {{ rows: 8, cols: 8 }}\ndataflow: weight-stationary\nclock-mhz: 1\n");
+            fs::write(folder.path().join(format!("{name}.yaml")), text).unwrap();
+        }
+        fs::copy(Path::new(ROOT).join(SMALL), folder.path().join("net.yaml")).unwrap();
+        let files: Vec<String> = names.iter().map(|name| format!("{name}.yaml")).collect();
+        let text = systole_in(folder.path(), &["estimate", "net.yaml", "--accel", &files.join(",")]).done();
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        // Two matrices that name each.
+        for name in &names {
+            let heads = text.split_whitespace().filter(|word| word == name).count();
+            assert_eq!(heads, 2, "{text}");
+        }
+        // Of one name they are told apart by what they were asked for by.
+        let text = systole_in(folder.path(), &["estimate", "net.yaml", "./net.yaml", "--accel", &files[0]]).done();
+        assert!(text.contains("\nnet.yaml ") && text.contains("\n./net.yaml "), "{text}");
+    }
+
+    #[test]
+    fn advice_is_given_where_it_is_asked_for() {
+        let asked = ["--timing", "pipelined", "--advice"];
+        golden("advice.txt", &run(&asked).done());
+        let advised = run(&[&asked[..], &["--json"]].concat()).json();
+        let mut plain = run(&["--timing", "pipelined", "--json"]).json();
+        let advice = advised[0]["total"]["advice"].as_array().unwrap();
+        assert!(!advice.is_empty());
+        for one in advice {
+            assert_eq!(one["before"]["cycles"], plain[0]["total"]["cycles"]);
+            let widths = one["widths"].as_array().unwrap().len();
+            assert_eq!(widths > 0, ["width", "slack", "wider"].contains(&one["kind"].as_str().unwrap()), "{one}");
+        }
+        let layers = advised[0]["layers"].as_array().unwrap();
+        assert!(layers.iter().any(|layer| layer["advice"][0]["kind"] == "layer-dataflow"), "{layers:?}");
+        assert_eq!(plain[0]["total"]["advice"], Value::Array(Vec::new()));
+        plain[0]["total"]["advice"] = advised[0]["total"]["advice"].clone();
+        for (plain, advised) in plain[0]["layers"].as_array_mut().unwrap().iter_mut().zip(layers) {
+            plain["advice"] = advised["advice"].clone();
+        }
+        assert_eq!(plain, advised);
+    }
+
+    #[test]
+    fn what_is_proposed_for_a_width_holds_when_the_file_is_changed() {
+        let folder = TempDir::new().unwrap();
+        let network = |first: u64| {
+            let conv = |name: &str, channels: u64| {
+                format!("  - {{ name: {name}, op: {{ conv2d: {{ out-channels: {channels}, kernel: 3 }} }} }}\n")
+            };
+            let nodes = [conv("first", first), conv("second", 128)].concat();
+            format!("version: 1\nname: n\ninput: [3, 16, 16]\nnodes:\n{nodes}")
+        };
+        let run = |first: u64| {
+            fs::write(folder.path().join("n.yaml"), network(first)).unwrap();
+            let arguments =
+                ["estimate", "n.yaml", "--accel", "uboost-128x128", "--timing", "ideal", "--advice", "--json"];
+            systole_in(folder.path(), &arguments).json()[0]["total"].clone()
+        };
+        let now = run(144);
+        let advice: Vec<&Value> =
+            now["advice"].as_array().unwrap().iter().filter(|one| one["widths"] != json_list()).collect();
+        let widths: Vec<u64> = advice.iter().map(|one| one["widths"][0]["after"].as_u64().unwrap()).collect();
+        assert_eq!(widths, [128, 142, 156, 256]);
+        for (one, width) in advice.iter().zip(widths) {
+            assert_eq!(
+                [&one["after"]["cycles"], &one["after"]["params"]],
+                [&run(width)["cycles"], &run(width)["params"]]
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_measured_accelerator_only_widths_are_proposed() {
+        let arguments = ["estimate", SMALL, "tests/data/alexnet.csv", "--accel", "tpu-v2", "--advice", "--json"];
+        let value = systole(&arguments).json();
+        for estimate in value.as_array().unwrap() {
+            let advice = estimate["total"]["advice"].as_array().unwrap();
+            assert!(!advice.is_empty(), "{}", estimate["network"]);
+            assert!(
+                advice.iter().all(|one| one["widths"] != json_list() && one["settings"] == json_list()),
+                "{advice:?}"
+            );
+        }
+    }
+
+    fn json_list() -> Value {
+        Value::Array(Vec::new())
+    }
+
+    #[test]
+    fn two_estimates_are_compared_layer_by_layer() {
+        let accelerators = ["--accel", "small-32x32,uboost-128x128", "--timing", "pipelined"];
+        let text = systole(&[&["estimate", SMALL, "--diff"], &accelerators[..]].concat()).done();
+        golden("diff.txt", &text);
+        let value = systole(&[&["estimate", SMALL, "--diff", "--json"], &accelerators[..]].concat()).json();
+        let each = systole(&[&["estimate", SMALL, "--json"], &accelerators[..]].concat()).json();
+        for (side, key) in [(0, "cycles_before"), (1, "cycles_after")] {
+            assert_eq!(value["total"][key], each[side]["total"]["cycles"]);
+            for (layer, estimated) in
+                value["layers"].as_array().unwrap().iter().zip(each[side]["layers"].as_array().unwrap())
+            {
+                assert_eq!(layer["difference"][key], estimated["cycles"]);
+                assert_eq!([&layer["before"], &layer["after"]], [&estimated["name"], &estimated["name"]]);
+            }
+        }
+        let networks = systole(&["estimate", SMALL, "tests/data/conv.csv", "--accel", "small-32x32", "--diff"]).done();
+        assert!(networks.contains("\nstem/conv / Conv1 "), "{networks}");
+        assert!(networks.contains("\nclassifier (gone) "), "{networks}");
+        let same = systole(&["estimate", SMALL, SMALL, "--accel", "small-32x32", "--diff"]).done();
+        let equal = |line: &&str| line.split_whitespace().skip(1).eq(["256", "256", "=", "=", "-", "-"]);
+        assert_eq!(same.lines().filter(equal).count(), 2, "{same}");
     }
 
     #[test]
@@ -449,7 +578,12 @@ mod estimate {
         fs::copy(Path::new(ROOT).join(SMALL), folder.path().join("net.yaml")).unwrap();
         let read = "what is read is .yaml or .yml (network file) and .csv (SCALE-Sim topology)";
         let small = ["--accel", "small-32x32"];
-        let cases: [(&[&str], String); 12] = [
+        let diff = |count: u64| {
+            format!("--diff compares two networks on one accelerator, or one network on two, got {count} estimates")
+        };
+        let cases: [(&[&str], String); 14] = [
+            (&["net.yaml", small[0], small[1], "--diff"], diff(1)),
+            (&["net.yaml", "net.yaml", "--accel", "small-32x32,small-32x32", "--diff"], diff(4)),
             (&["no.yaml", small[0], small[1]], "no.yaml: No such file or directory (os error 2)".into()),
             (&["net.onnx", small[0], small[1]], format!("net.onnx: ONNX is not read yet; {read}")),
             (&["net", small[0], small[1]], format!("net: the extension is of no format that is read; {read}")),
@@ -500,7 +634,19 @@ mod usage {
 
     #[test]
     fn bad_flags_are_named() {
-        let cases: [(&[&str], &str); 7] = [
+        let cases: [(&[&str], &str); 10] = [
+            (
+                &["estimate", SMALL, "--accel", "x", "--diff", "--csv"],
+                "error: the argument '--diff' cannot be used with '--csv'",
+            ),
+            (
+                &["estimate", SMALL, "--accel", "x", "--advice", "--csv"],
+                "error: the argument '--advice' cannot be used with '--csv'",
+            ),
+            (
+                &["estimate", SMALL, "--accel", "x", "--layers", "--json"],
+                "error: the argument '--layers' cannot be used with '--json'",
+            ),
             (&["estimate", SMALL, "--acel", "x"], "error: unexpected argument '--acel' found"),
             (&["estimate", SMALL], "error: the following required arguments were not provided:\n  --accel <A>"),
             (&["estimate", SMALL, "--accel", "a", "--batch", "-1"], "error: unexpected argument '-1' found"),
@@ -1034,7 +1180,7 @@ mod schema {
 
     #[test]
     fn every_kind_has_one_that_names_its_fields() {
-        for kind in ["network", "accelerator", "job", "architecture", "estimate", "summary"] {
+        for kind in ["network", "accelerator", "job", "architecture", "estimate", "comparison", "summary"] {
             let schema = schema(kind);
             assert!(schema["$schema"].is_string() && schema["properties"].is_object(), "{kind}: {schema}");
         }
@@ -1060,11 +1206,20 @@ mod schema {
     #[test]
     fn an_estimate_has_the_fields_of_its_schema() {
         let schema = schema("estimate");
-        let value = systole(&["estimate", SMALL, "--accel", "small-32x32", "--json"]).json();
-        let fields: Vec<&String> = value[0].as_object().unwrap().keys().collect();
-        for field in fields {
-            assert!(schema["properties"].get(field).is_some(), "{field}");
-        }
+        let value = systole(&["estimate", SMALL, "--accel", "small-32x32", "--json", "--advice"]).json();
+        let described = |value: &Value, schema: &Value| {
+            for field in value.as_object().unwrap().keys() {
+                assert!(schema["properties"].get(field).is_some(), "{field}");
+            }
+        };
+        described(&value[0], &schema);
+        described(&value[0]["total"]["advice"][0], &schema["$defs"]["Advice"]);
+        let accelerators = "small-32x32,uboost-128x128";
+        let value = systole(&["estimate", SMALL, "--accel", accelerators, "--json", "--diff"]).json();
+        let schema = self::schema("comparison");
+        described(&value, &schema);
+        described(&value["before"], &schema["$defs"]["Compared"]);
+        described(&value["layers"][0], &schema["$defs"]["LayerDifference"]);
     }
 }
 

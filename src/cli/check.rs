@@ -29,7 +29,8 @@ pub(super) struct Args {
     /// as well), or SCALE-Sim's: a topology (.csv) or a configuration (.cfg)
     #[arg(required_unless_present = "schema", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Print the JSON Schema of a kind instead: network, accelerator, job, architecture, estimate, history or summary
+    /// Print the JSON Schema of a kind instead: network, accelerator, job, architecture, estimate, comparison,
+    /// history or summary
     #[arg(long, value_name = "KIND", conflicts_with = "files")]
     schema: Option<SchemaKind>,
 }

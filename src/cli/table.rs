@@ -47,6 +47,7 @@ pub(super) fn list(title: &str, items: &[(&str, String)]) -> String {
     std::iter::once(format!("{title}\n")).chain(lines).collect()
 }
 
-fn width() -> u16 {
+/// Columns that there are.
+pub(super) fn width() -> u16 {
     terminal_size_of(std::io::stdout()).map_or(COLUMNS, |(Width(width), _)| width.max(NARROWEST))
 }

@@ -1,6 +1,6 @@
 //! An operator and its shapes as work for an accelerator.
 
-use super::plan::{Ends, Plan};
+use super::plan::{Ends, Engines, Plan};
 use crate::accel::{
     Accelerator, Cost, CostError, Engine, Gemm, GemmKind, LayerCost, Timing, VectorWork, Work, Workload, WorkloadError,
 };
@@ -87,7 +87,7 @@ impl<'a> Target<'a> {
 
     fn cost_between(&self, network: &Network, ends: Ends) -> Result<Cost, EstimateError> {
         let engine = self.engine()?;
-        let plan = Plan::new(network, self, &engine, ends)?;
+        let plan = Plan::new(network, self, Engines::One(&engine), ends)?;
         let mut total = Cost::default();
         for ((_, node), layer) in network.nodes().zip(plan.layers()) {
             let cost = layer_cost(&engine, &node.name, layer)?.cost;

@@ -1,7 +1,9 @@
 //! Network x accelerator: what every layer costs, and the whole.
 
+mod advice;
 pub mod calibrate;
 mod calibrated;
+mod compare;
 mod lower;
 mod peak;
 mod plan;
@@ -10,30 +12,23 @@ mod reports;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use advice::{
+    Advice, AdviceKind, Consumers, Figures, LayerChange, Resized, Setting, network_with_advice, rows_with_advice,
+};
 pub use calibrated::measured_work;
+pub use compare::{Compared, Comparison, Difference, LayerDifference, compare};
 pub use lower::{EstimateError, Target, gemm};
 pub use reports::{ReportError, Reports, reports};
 
 pub use crate::accel::{Bound, Breakdown, Part, Shares, Traffic};
 
 use lower::layer_cost;
-use plan::{Ends, Plan};
+use plan::{Ends, Engines, Plan};
 
 use crate::accel::{Accelerator, Cost, Engine, Gemm, LayerCost, Operand, Operands, Work, Workload};
 use crate::import::scale_sim::{Row, RowKind};
 use crate::network::Network;
 use crate::units::{Bytes, Cycles, Macs};
-
-/// A change that is proposed, with the cycles of the whole network before and after.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Advice {
-    /// What to change.
-    pub change: String,
-    /// Cycles of the network as it is.
-    pub cycles_before: Cycles,
-    /// Cycles of the network with the change.
-    pub cycles_after: Cycles,
-}
 
 /// One layer on an accelerator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,7 +59,7 @@ pub struct LayerEstimate {
     pub energy_uj: Option<f64>,
     /// What limits the layer: the longest of array, memory and vector unit.
     pub bound: Bound,
-    /// Changes that would help.
+    /// Changes of this layer alone that would help, where advice was asked for.
     pub advice: Vec<Advice>,
     /// Cycles of each unit, hidden or not.
     pub units: UnitCycles,
@@ -136,6 +131,10 @@ pub struct Total {
     pub largest_loss: Option<Part>,
     /// Sum over the layers.
     pub traffic: Traffic,
+    /// Changes that would help, where advice was asked for: those that save cycles first, most first, then those that
+    /// are free, then those that cost some.
+    #[serde(default)]
+    pub advice: Vec<Advice>,
 }
 
 /// What a network does on an accelerator.
@@ -172,15 +171,17 @@ pub fn network(network: &Network, target: &Target<'_>) -> Result<Estimate, Estim
     if target.batch == 0 {
         return Err(EstimateError::Batch);
     }
-    let engine = target.engine()?;
-    let plan = Plan::new(network, target, &engine, Ends::OffChip)?;
-    let asked = network.nodes().zip(plan.layers()).skip(1).map(|((_, node), layer)| Asked {
-        name: &node.name,
-        op: node.op.name(),
-        params: node.params(),
-        layer: *layer,
+    network_on(network, target, Engines::One(&target.engine()?))
+}
+
+/// As [`network`], the engine of each layer given.
+fn network_on(network: &Network, target: &Target<'_>, engines: Engines<'_>) -> Result<Estimate, EstimateError> {
+    let plan = Plan::new(network, target, engines, Ends::OffChip)?;
+    let asked = network.nodes().zip(plan.layers()).skip(1).enumerate().map(|(place, ((_, node), layer))| {
+        let asked = Asked { name: &node.name, op: node.op.name(), params: node.params(), layer: *layer };
+        asked.answer(target, engines.of(place))
     });
-    let layers: Result<Vec<LayerEstimate>, EstimateError> = asked.map(|asked| asked.answer(target, &engine)).collect();
+    let layers: Result<Vec<LayerEstimate>, EstimateError> = asked.collect();
     let mut estimate = summed(network.name(), layers?, target)?;
     let peak = peak::activation_elements(network).checked_mul(target.batch);
     estimate.total.peak_activation_bytes = peak.map(|elements| target.accelerator.precision.activation_bytes(elements));
@@ -196,13 +197,17 @@ pub fn rows(name: &str, rows: &[Row], target: &Target<'_>) -> Result<Estimate, E
     if target.batch == 0 {
         return Err(EstimateError::Batch);
     }
-    let engine = target.engine()?;
+    rows_on(name, rows, target, Engines::One(&target.engine()?))
+}
+
+/// As [`rows`], the engine of each layer given.
+fn rows_on(name: &str, rows: &[Row], target: &Target<'_>, engines: Engines<'_>) -> Result<Estimate, EstimateError> {
     let precision = &target.accelerator.precision;
     let gemms = rows.iter().map(|row| row.gemm(target.batch)).collect::<Result<Vec<_>, _>>()?;
     let params = |gemm: &Gemm| gemm.n().saturating_mul(gemm.k()).saturating_mul(gemm.repeats());
     let all = gemms.iter().map(params).fold(0, u64::saturating_add);
     let resident = target.accelerator.memory.holds_weights(precision.weight_bytes(all));
-    let asked = rows.iter().zip(&gemms).map(|(row, gemm)| {
+    let asked = rows.iter().zip(&gemms).enumerate().map(|(place, (row, gemm))| {
         let inputs = row_inputs(row).saturating_mul(target.batch);
         let outputs = gemm.m().saturating_mul(gemm.n()).saturating_mul(gemm.repeats());
         let weights = precision.weight_bytes(params(gemm));
@@ -212,9 +217,9 @@ pub fn rows(name: &str, rows: &[Row], target: &Target<'_>) -> Result<Estimate, E
             outputs: Operand::off_chip(precision.activation_bytes(outputs)),
         };
         let layer = Workload { work: Work::Product(*gemm), operands };
-        Asked { name: &row.name, op: row_op(row), params: params(gemm), layer }
+        Asked { name: &row.name, op: row_op(row), params: params(gemm), layer }.answer(target, engines.of(place))
     });
-    let layers: Result<Vec<LayerEstimate>, EstimateError> = asked.map(|asked| asked.answer(target, &engine)).collect();
+    let layers: Result<Vec<LayerEstimate>, EstimateError> = asked.collect();
     let mut estimate = summed(name, layers?, target)?;
     calibrated::rows(&mut estimate, rows, target)?;
     Ok(estimate)
@@ -305,6 +310,7 @@ fn summed(name: &str, layers: Vec<LayerEstimate>, target: &Target<'_>) -> Result
         breakdown: cost.breakdown,
         largest_loss: cost.breakdown.largest_loss(),
         traffic: cost.traffic,
+        advice: Vec::new(),
     };
     Ok(Estimate {
         network: name.to_owned(),

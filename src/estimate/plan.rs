@@ -14,6 +14,25 @@ pub(super) enum Ends {
     OnChip,
 }
 
+/// The engines that do the layers of an estimate.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Engines<'a> {
+    /// One does them all.
+    One(&'a Engine),
+    /// Each has its own, in the order of the layers; the network's input is none of them.
+    Each(&'a [&'a Engine]),
+}
+
+impl<'a> Engines<'a> {
+    /// That of the layer at `place`.
+    pub(super) fn of(&self, place: usize) -> &'a Engine {
+        match self {
+            Self::One(engine) => engine,
+            Self::Each(engines) => engines[place],
+        }
+    }
+}
+
 /// The layers of a network, one for each node.
 pub(super) struct Plan {
     layers: Vec<Workload>,
@@ -32,7 +51,7 @@ impl Plan {
     pub(super) fn new(
         network: &Network,
         target: &Target<'_>,
-        engine: &Engine,
+        engines: Engines<'_>,
         ends: Ends,
     ) -> Result<Self, EstimateError> {
         let precision = &target.accelerator.precision;
@@ -65,7 +84,7 @@ impl Plan {
         }
         let mut plan = Self { layers };
         if memory.activation_capacity.is_some() {
-            plan.place(network, &tensors, engine, ends);
+            plan.place(network, &tensors, engines, ends);
         }
         Ok(plan)
     }
@@ -76,7 +95,7 @@ impl Plan {
     }
 
     /// Takes from the operands what stays on chip.
-    fn place(&mut self, network: &Network, tensors: &Tensors, engine: &Engine, ends: Ends) {
+    fn place(&mut self, network: &Network, tensors: &Tensors, engines: Engines<'_>, ends: Ends) {
         let mut kept = vec![true; self.layers.len()];
         if ends == Ends::OffChip {
             kept[network.input().index()] = false;
@@ -85,7 +104,8 @@ impl Plan {
         let owners = |id: NodeId| network.sources(id).map(|input| tensors.owner[input.index()]);
         for (id, node) in network.nodes() {
             let own = tensors.owner[id.index()] == id.index();
-            if own && node.op != Op::Input && !engine.keeps_activations(&self.layers[id.index()]) {
+            let keeps = |layer: &Workload| engines.of(id.index() - 1).keeps_activations(layer);
+            if own && node.op != Op::Input && !keeps(&self.layers[id.index()]) {
                 kept[id.index()] = false;
                 owners(id).for_each(|owner| kept[owner] = false);
             }

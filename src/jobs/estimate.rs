@@ -29,6 +29,18 @@ pub struct EstimateRequest {
     pub timing: Option<Timing>,
     /// The clock, where not each accelerator's own.
     pub clock: Option<Megahertz>,
+    /// Whether changes are proposed.
+    pub detail: Detail,
+}
+
+/// What an estimate says besides costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    Costs,
+    /// Changes that would help.
+    Advice,
 }
 
 /// What a file holds that can be estimated.
@@ -136,6 +148,17 @@ impl Model {
             Self::Rows { name, rows } => estimate::rows(name, rows, target),
         }
     }
+
+    /// As [`Model::estimate`], with changes that would help.
+    ///
+    /// # Errors
+    /// As [`Model::estimate`].
+    pub fn estimate_with_advice(&self, target: &Target<'_>) -> Result<Estimate, EstimateError> {
+        match self {
+            Self::Network(network) => estimate::network_with_advice(network, target),
+            Self::Rows { name, rows } => estimate::rows_with_advice(name, rows, target),
+        }
+    }
 }
 
 fn network(path: &Path) -> Result<Network, ModelError> {
@@ -162,7 +185,11 @@ pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobE
     let pairs: Vec<_> = models.iter().flat_map(|model| accelerators.iter().map(move |accel| (model, accel))).collect();
     let one = |((path, model), (accelerator, timing)): (&(&PathBuf, Model), &(Accelerator, Timing))| {
         let target = Target { accelerator, timing: *timing, batch: request.batch };
-        model.estimate(&target).map_err(|source| EstimateJobError::Estimate {
+        let estimate = match request.detail {
+            Detail::Costs => model.estimate(&target),
+            Detail::Advice => model.estimate_with_advice(&target),
+        };
+        estimate.map_err(|source| EstimateJobError::Estimate {
             path: path.to_path_buf(),
             accelerator: accelerator.name.clone(),
             source: Box::new(source),

@@ -24,7 +24,7 @@ pub use check::{
     AcceleratorFacts, ArchitectureFacts, CheckError, Checked, Derived, JobFacts, NetworkFacts, TopologyFacts, Verdict,
     check,
 };
-pub use estimate::{EstimateJobError, EstimateRequest, Model, ModelError, estimate, keep_worst};
+pub use estimate::{Detail, EstimateJobError, EstimateRequest, Model, ModelError, estimate, keep_worst};
 pub use kind::{FileKind, KindError};
 pub use pareto::{ParetoOutcome, ParetoRequest, ParetoWriteError, pareto, write_fronts};
 pub use reports::{ReportJobError, ReportRequest, reports, write_reports};

@@ -6,7 +6,7 @@ use schemars::{Schema, schema_for};
 
 use super::JobFile;
 use crate::accel::AcceleratorFile;
-use crate::estimate::Estimate;
+use crate::estimate::{Comparison, Estimate};
 use crate::network::NetworkFile;
 use crate::record::{HistoryRecord, Summary};
 use crate::space::ArchitectureFile;
@@ -24,6 +24,8 @@ pub enum SchemaKind {
     Architecture,
     /// An entry of `estimate --json`.
     Estimate,
+    /// `estimate --diff --json`.
+    Comparison,
     /// A line of `history.jsonl`.
     History,
     /// `summary.json`.
@@ -32,13 +34,21 @@ pub enum SchemaKind {
 
 /// A name that no schema has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("schema `{0}`: must be one of network, accelerator, job, architecture, estimate, history, summary")]
+#[error("schema `{0}`: must be one of network, accelerator, job, architecture, estimate, comparison, history, summary")]
 pub struct UnknownSchema(String);
 
 impl SchemaKind {
     /// Every kind, in the order of help texts.
-    pub const ALL: [Self; 7] =
-        [Self::Network, Self::Accelerator, Self::Job, Self::Architecture, Self::Estimate, Self::History, Self::Summary];
+    pub const ALL: [Self; 8] = [
+        Self::Network,
+        Self::Accelerator,
+        Self::Job,
+        Self::Architecture,
+        Self::Estimate,
+        Self::Comparison,
+        Self::History,
+        Self::Summary,
+    ];
 
     /// Its name on the command line.
     #[must_use]
@@ -49,6 +59,7 @@ impl SchemaKind {
             Self::Job => "job",
             Self::Architecture => "architecture",
             Self::Estimate => "estimate",
+            Self::Comparison => "comparison",
             Self::History => "history",
             Self::Summary => "summary",
         }
@@ -72,6 +83,7 @@ pub fn schema(kind: SchemaKind) -> Schema {
         SchemaKind::Job => schema_for!(JobFile),
         SchemaKind::Architecture => schema_for!(ArchitectureFile),
         SchemaKind::Estimate => schema_for!(Estimate),
+        SchemaKind::Comparison => schema_for!(Comparison),
         SchemaKind::History => schema_for!(HistoryRecord),
         SchemaKind::Summary => schema_for!(Summary),
     }

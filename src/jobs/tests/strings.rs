@@ -18,6 +18,7 @@ fn request(networks: &[&str], space: Option<&str>) -> EstimateRequest {
         batch: 1,
         timing: None,
         clock: None,
+        detail: Detail::Costs,
     }
 }
 

@@ -1,0 +1,198 @@
+//! `systole estimate`: what networks cost, layer by layer.
+
+mod advice;
+mod csv;
+mod diff;
+mod matrix;
+mod pictures;
+mod tables;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, ensure};
+
+use super::{End, Notes};
+use crate::accel::Timing;
+use crate::estimate::{self, Estimate};
+use crate::jobs::{self, Detail, EstimateRequest, NamedAccelerator, ReportRequest};
+use crate::plot::Roof;
+use crate::units::Megahertz;
+use pictures::Pictures;
+use tables::{Shown, View};
+
+const EXAMPLES: &str = "\
+Examples:
+  systole estimate network.yaml --accel small-32x32
+  systole estimate topology.csv --accel my-array.yaml,small-32x32 --timing scale-sim
+  systole estimate a.yaml b.yaml --accel small-32x32 --accel uboost-128x128 --batch 8 --json
+  systole estimate topology.csv --accel scale.cfg --reports reports
+  systole estimate network.yaml --accel small-32x32 --worst 5
+  systole estimate network.yaml --accel tpu-v1 --plot cycles.svg --roofline roofline.png
+  systole estimate '|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|' \
+    --space search-spaces/nas-bench-201.yaml --accel edge-tpu
+  systole estimate 'Genotype(normal=[...], normal_concat=...)' --space darts --accel edge-tpu
+  systole estimate network.yaml --accel my-array.yaml --breakdown
+  systole estimate network.yaml --accel my-array.yaml --advice
+  systole estimate before.yaml after.yaml --accel my-array.yaml --diff";
+
+/// What `estimate` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Networks: .yaml (network file) or .csv (SCALE-Sim topology, either form); with --space also architecture strings
+    #[arg(required = true, value_name = "NETWORK")]
+    networks: Vec<PathBuf>,
+    /// What reads architecture strings: a job whose space has `strings`, or darts or darts-imagenet for genotypes
+    #[arg(long, value_name = "SPACE")]
+    space: Option<String>,
+    /// Accelerator: a shipped name or a path (.yaml, or .cfg of SCALE-Sim); may stand several times, or hold a comma list
+    #[arg(long, required = true, value_name = "A", value_delimiter = ',')]
+    accel: Vec<String>,
+    /// Images at once
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    batch: u64,
+    /// Timing, where not the accelerator's own: ideal, pipelined, scale-sim or uboost-csim
+    #[arg(long, value_name = "T")]
+    timing: Option<Timing>,
+    /// Clock in MHz, where not the accelerator's own; a SCALE-Sim .cfg has none and gets 1000
+    #[arg(long, value_name = "MHZ", value_parser = clock)]
+    clock_mhz: Option<Megahertz>,
+    /// Write SCALE-Sim's three report files for one topology on one accelerator into FOLDER
+    #[arg(long, value_name = "FOLDER")]
+    reports: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print CSV, one line per layer
+    #[arg(long)]
+    csv: bool,
+    /// In the table, say what the cycles of each layer go to
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
+    breakdown: bool,
+    /// Propose other widths, dataflows, arrays and batches, each with the exact cycles of the whole network
+    #[arg(long, conflicts_with = "csv")]
+    advice: bool,
+    /// Compare two networks on one accelerator, or one network on two, layer by layer
+    #[arg(long, conflicts_with_all = ["csv", "breakdown", "advice", "plot", "roofline", "reports", "worst", "layers"])]
+    diff: bool,
+    /// Of several networks or accelerators, print the layers of each as well
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
+    layers: bool,
+    /// Draw the cycles of each layer, and what they go to, to FILE, .svg or .png
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Draw the roofline, MACs a second against MACs for each byte of DRAM traffic, to FILE, .svg or .png
+    #[arg(long, value_name = "FILE")]
+    roofline: Option<PathBuf>,
+    /// Only the N layers that lose most cycles to idle PEs, most first; totals stay those of the whole network
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    worst: Option<u64>,
+}
+
+pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
+    let count = args.networks.len() * args.accel.len();
+    let pictures = Pictures { cycles: args.plot.clone(), roofline: args.roofline.clone() };
+    pictures.check(count)?;
+    ensure!(!args.diff || count == 2, "{}", diff_rule(count));
+    let reports = args.reports.as_ref().map(|_| report_request(&args)).transpose()?;
+    let mut roof = None;
+    for name in &args.accel {
+        let named = NamedAccelerator::load(name, args.clock_mhz)?;
+        named.notes.iter().for_each(|note| notes.line(note));
+        roof = Some(Roof::of(&named.accelerator, args.timing.unwrap_or(named.accelerator.timing)));
+    }
+    let request = EstimateRequest {
+        networks: args.networks.clone(),
+        space: args.space.clone(),
+        accelerators: args.accel.clone(),
+        batch: args.batch,
+        timing: args.timing,
+        clock: args.clock_mhz,
+        detail: if args.advice { Detail::Advice } else { Detail::Costs },
+    };
+    let mut estimates = jobs::estimate(&request)?;
+    if let (Some(folder), Some(request)) = (&args.reports, reports) {
+        write_reports(folder, &request, notes)?;
+    }
+    let text = if args.diff { diff_text(&args, &estimates)? } else { text(&args, &mut estimates)? };
+    if let ([estimate], Some(roof)) = (estimates.as_slice(), &roof) {
+        pictures.draw(estimate, roof, notes)?;
+    }
+    super::output(&text)?;
+    Ok(End::Done)
+}
+
+fn text(args: &Args, estimates: &mut [Estimate]) -> anyhow::Result<String> {
+    let free: Vec<usize> = estimates.iter().map(tables::free_layers).collect();
+    if let Some(worst) = args.worst {
+        let count = usize::try_from(worst).unwrap_or(usize::MAX);
+        estimates.iter_mut().for_each(|estimate| jobs::keep_worst(estimate, count));
+    }
+    Ok(match (args.json, args.csv) {
+        (true, _) => serde_json::to_string_pretty(estimates)? + "\n",
+        (false, true) => csv::csv(estimates)?,
+        (false, false) => tables(args, estimates, &free),
+    })
+}
+
+/// The layers of each estimate, and of several the whole in a matrix; of several the layers only where they are asked
+/// for.
+fn tables(args: &Args, estimates: &[Estimate], free: &[usize]) -> String {
+    let view = if args.breakdown { View::Breakdown } else { View::Utilization };
+    let one = |(estimate, &free): (&Estimate, &usize)| {
+        let text = tables::text(estimate, &Shown { free, worst: args.worst, view });
+        if args.advice { text + &advice::advice(estimate) } else { text }
+    };
+    let mut parts = Vec::new();
+    let layers = args.layers || args.advice || args.breakdown || args.worst.is_some();
+    if layers || estimates.len() == 1 {
+        parts.extend(estimates.iter().zip(free).map(one));
+    }
+    if estimates.len() > 1 {
+        let networks: Vec<String> = args.networks.iter().map(|path| path.display().to_string()).collect();
+        parts.push(matrix::matrix(estimates, &networks, &args.accel));
+    }
+    if estimates.len() > 1 && !layers {
+        parts.push("the layers of each: --layers; two of them against each other: --diff\n".to_owned());
+    }
+    parts.join("\n")
+}
+
+fn diff_text(args: &Args, estimates: &[Estimate]) -> anyhow::Result<String> {
+    let [before, after] = estimates else {
+        bail!("{}", diff_rule(estimates.len()));
+    };
+    let comparison = estimate::compare(before, after);
+    Ok(if args.json { serde_json::to_string_pretty(&comparison)? + "\n" } else { diff::text(&comparison) })
+}
+
+fn diff_rule(count: usize) -> String {
+    format!("--diff compares two networks on one accelerator, or one network on two, got {count} estimates")
+}
+
+fn clock(text: &str) -> Result<Megahertz, String> {
+    let number: f64 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    Megahertz::new(number).map_err(|error| error.to_string())
+}
+
+fn report_request(args: &Args) -> anyhow::Result<ReportRequest> {
+    let ([topology], [accelerator]) = (args.networks.as_slice(), args.accel.as_slice()) else {
+        let count = args.networks.len() * args.accel.len();
+        bail!("--reports takes one topology on one accelerator, got {count} estimates");
+    };
+    ensure!(args.batch == 1, "--reports: SCALE-Sim knows one image, got batch {}", args.batch);
+    let (topology, accelerator) = (topology.clone(), accelerator.clone());
+    Ok(ReportRequest { topology, accelerator, timing: args.timing, clock: args.clock_mhz })
+}
+
+fn write_reports(folder: &Path, request: &ReportRequest, notes: Notes) -> anyhow::Result<()> {
+    let reports = jobs::reports(request)?;
+    for path in jobs::write_reports(&reports, folder)? {
+        notes.line(&format!("wrote {}", path.display()));
+    }
+    if reports.partial > 0 {
+        let (partial, lines) = (reports.partial, reports.lines);
+        notes.line(&format!("empty cells in {partial} of {lines} layers: what depends on single addresses"));
+    }
+    Ok(())
+}
