@@ -462,20 +462,6 @@ mod estimate {
         }
     }
 
-    #[test]
-    fn of_a_measured_accelerator_only_widths_are_proposed() {
-        let arguments = ["estimate", SMALL, "tests/data/alexnet.csv", "--accel", "tpu-v2", "--advice", "--json"];
-        let value = systole(&arguments).json();
-        for estimate in value.as_array().unwrap() {
-            let advice = estimate["total"]["advice"].as_array().unwrap();
-            assert!(!advice.is_empty(), "{}", estimate["network"]);
-            assert!(
-                advice.iter().all(|one| one["widths"] != json_list() && one["settings"] == json_list()),
-                "{advice:?}"
-            );
-        }
-    }
-
     fn json_list() -> Value {
         Value::Array(Vec::new())
     }
