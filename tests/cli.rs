@@ -218,11 +218,11 @@ mod estimate {
         fs::write(folder.path().join("net.onnx"), "").unwrap();
         fs::write(folder.path().join("bad.csv"), "Layer, M, N, K,\na, 1, 0, 2,\n").unwrap();
         fs::copy(Path::new(ROOT).join(SMALL), folder.path().join("net.yaml")).unwrap();
-        let read = "what is read is .yaml or .yml (network file) and .csv (SCALE-Sim topology)";
+        let read = "what is read is .yaml or .yml (network file), .onnx and .csv (SCALE-Sim topology)";
         let small = ["--accel", "small-32x32"];
         let cases: [(&[&str], String); 11] = [
             (&["no.yaml", small[0], small[1]], "no.yaml: No such file or directory (os error 2)".into()),
-            (&["net.onnx", small[0], small[1]], format!("net.onnx: ONNX is not read yet; {read}")),
+            (&["net.onnx", small[0], small[1]], "net.onnx: this is no ONNX model: it holds no graph".into()),
             (&["net", small[0], small[1]], format!("net: the extension is of no format that is read; {read}")),
             (&["os.yaml", small[0], small[1]], "os.yaml: this is an accelerator, and a network is needed".into()),
             (

@@ -6,6 +6,7 @@ use anyhow::{bail, ensure};
 
 use crate::accel::Timing;
 use crate::estimate::{Bound, Estimate, LayerEstimate, Total};
+use crate::import::onnx::{Coverage, Options, UnknownNode};
 use crate::jobs::{self, EstimateRequest};
 use crate::plot::{self, Bar};
 
@@ -16,6 +17,7 @@ use super::{End, Notes};
 const EXAMPLES: &str = "\
 Examples:
   systole estimate network.yaml --accel small-32x32
+  systole estimate network.onnx --accel small-32x32 --dim sequence=128
   systole estimate topology.csv --accel my-array.yaml,small-32x32 --timing scale-sim
   systole estimate a.yaml b.yaml --accel small-32x32 --accel uboost-128x128 --batch 8 --json
   systole estimate network.yaml --accel small-32x32 --worst 5 --plot cycles.svg";
@@ -24,7 +26,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Networks: .yaml (network file) or .csv (SCALE-Sim topology, either form)
+    /// Networks: .yaml (network file), .onnx, or .csv (SCALE-Sim topology, either form)
     #[arg(required = true, value_name = "NETWORK")]
     networks: Vec<PathBuf>,
     /// Accelerator: a shipped name or a path; may stand several times, or hold a comma list
@@ -33,6 +35,12 @@ pub(super) struct Args {
     /// Images at once
     #[arg(long, default_value_t = 1, value_name = "N")]
     batch: u64,
+    /// Size of an open dimension of an ONNX file's inputs; the first one is the batch
+    #[arg(long = "dim", value_name = "NAME=N", value_parser = dimension)]
+    dims: Vec<(String, u64)>,
+    /// Exit with 0 also where an ONNX file has operators that are not covered
+    #[arg(long)]
+    allow_unknown: bool,
     /// Timing, where not the accelerator's own: ideal, pipelined, scale-sim or uboost-csim
     #[arg(long, value_name = "T")]
     timing: Option<Timing>,
@@ -56,12 +64,23 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
         ensure!(count == 1, "--plot draws one network on one accelerator, got {count} estimates");
         plot::check_path(path)?;
     }
+    let accelerators = args.accel.len();
     let mut estimates = jobs::estimate(&EstimateRequest {
         networks: args.networks,
         accelerators: args.accel,
         batch: args.batch,
         timing: args.timing,
+        onnx: Options { dims: args.dims.into_iter().collect() },
     })?;
+    let coverages =
+        estimates.iter().step_by(accelerators.max(1)).filter_map(|e| Some((&e.network, e.coverage.as_ref()?)));
+    let mut end = End::Done;
+    for (network, coverage) in coverages {
+        covered(network, coverage).iter().for_each(|line| notes.line(line));
+        if !coverage.is_complete() && !args.allow_unknown {
+            end = End::Partial;
+        }
+    }
     let free: Vec<usize> = estimates.iter().map(|estimate| estimate.layers.iter().filter(is_free).count()).collect();
     if let Some(worst) = args.worst {
         let count = usize::try_from(worst).unwrap_or(usize::MAX);
@@ -80,7 +99,38 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
         }
     };
     super::output(&text)?;
-    Ok(End::Done)
+    Ok(end)
+}
+
+/// `NAME=N`.
+fn dimension(text: &str) -> Result<(String, u64), String> {
+    let (name, size) = text.rsplit_once('=').ok_or("must be NAME=N")?;
+    let size = size.parse().ok().filter(|&size| size > 0);
+    let size = size.ok_or_else(|| "N must be a whole number of at least 1".to_owned())?;
+    Ok((name.to_owned(), size))
+}
+
+/// Unknown nodes that are named one by one.
+const SHOWN: usize = 10;
+
+/// How much of an ONNX file is covered, and what is not.
+fn covered(network: &str, coverage: &Coverage) -> Vec<String> {
+    let Coverage { nodes, unknown, behind, macs, assumed, .. } = coverage;
+    let unknown_count = unknown.len();
+    let rest = match (unknown_count, behind) {
+        (0, 0) => String::new(),
+        (count, 0) => format!("; {count} unknown, whose MACs are not counted"),
+        (count, behind) => format!("; {count} unknown and {behind} behind them, whose MACs are not counted"),
+    };
+    let share = format!("{} of {nodes} nodes covered, {} MACs an image{rest}", coverage.covered(), grouped(macs.0));
+    let mut lines = vec![format!("{network}: {share}")];
+    lines.extend(assumed.iter().map(|assumption| format!("{network}: {assumption}")));
+    let name = |node: &UnknownNode| format!("{network}: node `{}` ({}): {}", node.node, node.operator, node.reason);
+    lines.extend(unknown.iter().take(SHOWN).map(name));
+    if unknown_count > SHOWN {
+        lines.push(format!("{network}: and {} more; --json names all", unknown_count - SHOWN));
+    }
+    lines
 }
 
 /// Whether the layer multiplies nothing and takes no time.

@@ -83,7 +83,9 @@ impl<'a> Target<'a> {
 /// The matrix product of `op` with output `out` on `batch` images; nothing for operators that multiply no weights.
 ///
 /// A convolution is `groups` products with m = output pixels x batch, n = output channels / groups, k = kernel area x
-/// input channels / groups; a linear layer one with m = batch.
+/// input channels / groups; a transposed one `groups` products with m = input pixels x batch, n = kernel area x output
+/// channels / groups, k = input channels / groups; a linear layer one with m = tokens x batch; a product of activations
+/// one for each matrix of each image.
 ///
 /// # Errors
 /// [`WorkloadError`] where a dimension is zero or the MACs pass 64 bits.
@@ -97,19 +99,49 @@ pub fn gemm(op: &Op, out: &Shape, batch: u64) -> Result<Option<Gemm>, WorkloadEr
             let kind = if depthwise { GemmKind::Depthwise } else { GemmKind::Weights };
             gemm.repeated(conv.groups, kind).map(Some)
         }
-        Op::Linear(linear) => Gemm::new(batch, linear.out_features, linear.in_features).map(Some),
+        Op::ConvTranspose2d(conv) => {
+            let m = conv.in_pixels(out).saturating_mul(batch);
+            let gemm = Gemm::new(m, conv.fan_out(), conv.in_channels / conv.groups)?;
+            let depthwise = conv.groups > 1 && conv.groups == conv.in_channels;
+            let kind = if depthwise { GemmKind::Depthwise } else { GemmKind::Weights };
+            gemm.repeated(conv.groups, kind).map(Some)
+        }
+        Op::Linear(linear) => {
+            let tokens = out.elements() / linear.out_features;
+            Gemm::new(tokens.saturating_mul(batch), linear.out_features, linear.in_features).map(Some)
+        }
+        Op::MatMul { inner } => {
+            let [matrices @ .., m, n] = out.dims() else {
+                return Err(WorkloadError::Empty { dimension: "n" });
+            };
+            let matrices = matrices.iter().product::<u64>().saturating_mul(batch);
+            Gemm::new(*m, *n, *inner)?.repeated(matrices, GemmKind::Activations).map(Some)
+        }
         Op::Input
+        | Op::Embedding(_)
+        | Op::Norm(_)
+        | Op::LocalResponseNorm { .. }
         | Op::BatchNorm { .. }
         | Op::Activation(_)
         | Op::Pool(_)
         | Op::GlobalAveragePool
+        | Op::Reduce(_)
         | Op::Add
         | Op::Multiply
-        | Op::Concat
+        | Op::Elementwise(_)
+        | Op::Concat { .. }
         | Op::Identity
         | Op::FitChannels { .. }
         | Op::Zero { .. }
         | Op::Flatten
-        | Op::Softmax => Ok(None),
+        | Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Slice(_)
+        | Op::Gather(_)
+        | Op::Pad(_)
+        | Op::Expand { .. }
+        | Op::Resize(_)
+        | Op::Tensor(_)
+        | Op::Softmax { .. } => Ok(None),
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use lower::{EstimateError, Target, gemm};
 
 use crate::accel::{Accelerator, ArrayCost, Gemm};
+use crate::import::onnx::Coverage;
 use crate::import::scale_sim::{Row, RowKind};
 use crate::network::{Network, Node, NodeId};
 use crate::units::{Bytes, Cycles, Macs};
@@ -119,6 +120,9 @@ pub struct Estimate {
     pub layers: Vec<LayerEstimate>,
     /// The whole.
     pub total: Total,
+    /// How much of the file it speaks of, where the file may hold what is not covered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
 }
 
 /// Estimates `network` on `target`.
@@ -276,6 +280,7 @@ fn summed(name: &str, layers: Vec<LayerEstimate>, target: &Target<'_>) -> Result
         batch: target.batch,
         layers,
         total,
+        coverage: None,
     })
 }
 

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::kind::FileKind;
 use crate::accel::{AccelError, Accelerator, CostError, Timing};
 use crate::estimate::{self, Estimate, EstimateError, LayerEstimate, Target};
+use crate::import::onnx::{self, Onnx, OnnxError};
 use crate::import::scale_sim::{self, Row, ScaleSimError};
 use crate::load::{self, LoadError};
 use crate::network::Network;
@@ -22,6 +23,8 @@ pub struct EstimateRequest {
     pub batch: u64,
     /// The timing, where not each accelerator's own.
     pub timing: Option<Timing>,
+    /// What ONNX files leave open.
+    pub onnx: onnx::Options,
 }
 
 /// What a file holds that can be estimated.
@@ -29,6 +32,8 @@ pub struct EstimateRequest {
 pub enum Model {
     /// A network.
     Network(Network),
+    /// A network out of an ONNX file, with how much of it that is.
+    Onnx(Box<Onnx>),
     /// A list of layers without wires.
     Rows {
         /// Name of the file, without its extension.
@@ -55,9 +60,12 @@ pub enum ModelError {
     /// A CSV file that is no topology.
     #[error(transparent)]
     ScaleSim(#[from] ScaleSimError),
+    /// An ONNX file that is no network.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
     /// A format that is not read.
     #[error(
-        "{}: {what}; what is read is .yaml or .yml (network file) and .csv (SCALE-Sim topology)", path.display()
+        "{}: {what}; what is read is .yaml or .yml (network file), .onnx and .csv (SCALE-Sim topology)", path.display()
     )]
     Extension {
         /// The file.
@@ -97,11 +105,11 @@ pub enum EstimateJobError {
 }
 
 impl Model {
-    /// Reads the file at `path`, by its extension.
+    /// Reads the file at `path`, by its extension; `options` are for ONNX.
     ///
     /// # Errors
-    /// [`ModelError`] with the line of what is wrong.
-    pub fn load(path: &Path) -> Result<Self, ModelError> {
+    /// [`ModelError`] with the line or the node of what is wrong.
+    pub fn load(path: &Path, options: &onnx::Options) -> Result<Self, ModelError> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
         let refuse = |what| Err(ModelError::Extension { path: path.to_owned(), what });
         match extension.as_deref() {
@@ -111,7 +119,7 @@ impl Model {
                 let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
                 Ok(Self::Rows { name, rows })
             }
-            Some("onnx") => refuse("ONNX is not read yet"),
+            Some("onnx") => Ok(Self::Onnx(Box::new(Onnx::load(path, options)?))),
             Some(_) | None => refuse("the extension is of no format that is read"),
         }
     }
@@ -123,6 +131,10 @@ impl Model {
     pub fn estimate(&self, target: &Target<'_>) -> Result<Estimate, EstimateError> {
         match self {
             Self::Network(network) => estimate::network(network, target),
+            Self::Onnx(onnx) => {
+                let estimate = estimate::network(&onnx.network, target)?;
+                Ok(Estimate { coverage: Some(onnx.coverage.clone()), ..estimate })
+            }
             Self::Rows { name, rows } => estimate::rows(name, rows, target),
         }
     }
@@ -146,7 +158,7 @@ fn network(path: &Path) -> Result<Network, ModelError> {
 pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobError> {
     let accelerators = request.accelerators.iter().map(|name| accelerator(name, request.timing));
     let accelerators: Vec<(Accelerator, Timing)> = accelerators.collect::<Result<_, _>>()?;
-    let models = request.networks.iter().map(|path| Ok((path, Model::load(path)?)));
+    let models = request.networks.iter().map(|path| Ok((path, Model::load(path, &request.onnx)?)));
     let models: Vec<(&PathBuf, Model)> = models.collect::<Result<_, ModelError>>()?;
     let pairs: Vec<_> = models.iter().flat_map(|model| accelerators.iter().map(move |accel| (model, accel))).collect();
     let one = |((path, model), (accelerator, timing)): (&(&PathBuf, Model), &(Accelerator, Timing))| {

@@ -1,6 +1,9 @@
 //! The shared language: a network is a directed acyclic graph of operators, and every edge has a shape.
 
 mod file;
+mod function;
+mod layout;
+mod norm;
 mod op;
 mod shape;
 pub mod weights;
@@ -10,7 +13,10 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 pub use file::{NetworkFile, Pair};
-pub use op::{Activation, Bias, Conv2d, Linear, Op, Pool, PoolKind};
+pub use function::{Function, Reduce, Reduction};
+pub use layout::{Embedding, Gather, Origin, Pad, Resize, ResizeMode, Slice, Tensor};
+pub use norm::{Affine, Norm, NormKind};
+pub use op::{Activation, Bias, Conv2d, ConvTranspose2d, LastWindow, Linear, Op, Pool, PoolKind};
 pub use shape::{Shape, ShapeError};
 
 use crate::units::Macs;
