@@ -246,5 +246,15 @@ fn is_name(name: &str) -> bool {
 #[cfg(test)]
 pub(crate) const EVERY_OPERATOR: &str = include_str!("every_operator.yaml");
 
+/// Nodes behind an input of `[6, 8, 8]` with every operator that can be estimated and not run.
+#[cfg(test)]
+pub(crate) const ONLY_ESTIMATED: [&str; 5] = [
+    "  - { name: a, op: { elementwise: { function: scale } } }\n",
+    "  - { name: a, op: { gather: { axis: 1, count: 5 } } }\n",
+    "  - { name: a, op: { resize: { shape: [6, 16, 16], mode: nearest } } }\n",
+    "  - { name: a, op: { local-response-norm: { size: 5 } } }\n",
+    "  - { name: t, op: { tensor: { shape: [6, 1, 1], origin: given } }, inputs: [] }\n  - { name: a, op: add, inputs: [input, t] }\n",
+];
+
 #[cfg(test)]
 mod tests;
