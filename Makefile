@@ -1,11 +1,12 @@
 # `make` lists the targets. Each is safe to repeat and to interrupt.
 .DEFAULT_GOAL := help
-.PHONY: help libtorch build search test install clean distclean
+.PHONY: help libtorch build search test fuzz install clean distclean
 SHELL := /bin/bash
 
 help:
 	@echo 'make search               run the demo: search, train the winner, estimate it, draw the front'
 	@echo 'make test                 run every check'
+	@echo 'make fuzz MINUTES=5       fuzz every reader so long; stable Rust, not part of the gate'
 	@echo 'make libtorch             fetch libtorch (544 MB) unless LIBTORCH is set; cargo commands work from then on'
 	@echo 'make build                the release build'
 	@echo 'make install PREFIX=DIR   the command and its libraries into DIR/bin and DIR/lib/systole'
@@ -28,6 +29,10 @@ search: build
 test:
 	@scripts/need.sh python3
 	@python3 scripts/test.py
+
+MINUTES ?= 5
+fuzz:
+	@scripts/fuzz.sh '$(MINUTES)'
 
 install:
 	@scripts/install.sh --check '$(PREFIX)'

@@ -4,9 +4,9 @@
 //! |---|---|
 //! | [`units`], [`load`] | quantities with units; YAML to any type, errors with file, line and column |
 //! | [`network`] | the shared language: a directed acyclic graph of operators, shapes inferred on wiring, tensors' names, YAML form |
-//! | [`accel`] | the accelerator: matrix products, tiles, four timings; knows no layers |
+//! | [`accel`] | the accelerator: matrix products, vector work and bytes, tiles, four timings, laws fitted to measured times; knows no operators |
 //! | [`import`] | foreign formats, a file each |
-//! | [`estimate`] | network x accelerator: cycles, utilizations, bytes of every layer and the whole |
+//! | [`estimate`] | network x accelerator: cycles, utilizations, bytes of every layer and the whole; calibration |
 //! | [`space`] | search spaces of cells and chains, candidates, widths, architecture strings, derivation to a network |
 //! | [`cost`] | hardware cost over distributions of choices: value and gradient |
 //! | [`record`] | run folders, history, summary, atomic files |
@@ -20,6 +20,7 @@
 //! estimate: network.yaml | .csv -> Network + accel-models/x.yaml -> Accelerator -> Estimate -> table | JSON | CSV | plot
 //! search:   job.yaml -> Space; loop { weight step (supernet) ; architecture step (task gradient + cost gradient) }
 //!           -> derive -> Network -> estimate -> train -> run folder
+//! calibrate: rows.csv + accel-models/x.yaml -> counts -> non-negative fit -> accelerator file with its calibration
 //! pareto:   run folders -> points -> front, hypervolume -> CSV, SVG, PNG
 //! ```
 

@@ -22,6 +22,11 @@ pub struct Macs(pub u64);
 #[serde(transparent)]
 pub struct Bytes(pub u64);
 
+/// Energy in pJ, not negative.
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct Picojoules(pub f64);
+
 /// Clock frequency in MHz, finite and above zero.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
@@ -45,6 +50,17 @@ impl Megahertz {
         self.0
     }
 
+    /// Whole hertz, rounded.
+    #[must_use]
+    pub fn hertz(self) -> u128 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "rounded; above u128 it saturates and products are checked"
+        )]
+        let hertz = (self.0 * 1e6).round() as u128;
+        hertz
+    }
+
     /// Milliseconds that `cycles` take: `cycles / (1000 * MHz)`.
     #[must_use]
     pub fn milliseconds(self, cycles: Cycles) -> f64 {
@@ -58,7 +74,30 @@ impl Megahertz {
     }
 }
 
+impl Picojoules {
+    /// The energy in uJ, of 10^6 pJ.
+    #[must_use]
+    pub fn microjoules(self) -> f64 {
+        self.0 * 1e-6
+    }
+}
+
+impl Add for Picojoules {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
 impl Cycles {
+    /// The sum, or nothing where it would pass `u64`.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+}
+
+impl Bytes {
     /// The sum, or nothing where it would pass `u64`.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {

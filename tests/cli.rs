@@ -75,6 +75,160 @@ fn shipped(folder: &str) -> Vec<String> {
     names
 }
 
+/// Names of the accelerators, as messages list them.
+fn accelerators() -> String {
+    let name = |path: &String| Path::new(path).file_stem().unwrap().to_string_lossy().into_owned();
+    shipped("accel-models").iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+mod scale_sim {
+    use super::*;
+
+    const FOLDER: &str = "tests/data/scale-sim";
+    const REPORTS: [&str; 3] = ["COMPUTE_REPORT.csv", "BANDWIDTH_REPORT.csv", "DETAILED_ACCESS_REPORT.csv"];
+
+    fn config(name: &str) -> String {
+        format!("{FOLDER}/{name}.cfg")
+    }
+
+    /// Cells of a report, the empty ones behind the last comma left out.
+    fn cells(path: &Path) -> Vec<Vec<String>> {
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let line = |line: &str| line.trim_end_matches(',').split(',').map(|cell| cell.trim().to_owned()).collect();
+        text.lines().map(line).collect()
+    }
+
+    /// Runs `topology` on `config` and holds the reports against those in the folder `expected`; returns the places
+    /// (report, line, column) that are left empty.
+    fn against_scale_sim(topology: &str, config_name: &str, expected: &str) -> Vec<(usize, usize, usize)> {
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("reports");
+        let (topology, config) = (format!("{FOLDER}/{topology}"), config(config_name));
+        let arguments = ["--quiet", "estimate", &topology, "--accel", &config, "--reports", out.to_str().unwrap()];
+        systole(&arguments).done();
+        let mut empty = Vec::new();
+        for (report, name) in REPORTS.into_iter().enumerate() {
+            let found = cells(&out.join(name));
+            let expected = cells(&Path::new(ROOT).join(FOLDER).join(expected).join(name));
+            assert_eq!(found.len(), expected.len(), "{name}");
+            assert_eq!(found[0], expected[0], "{name}");
+            for (line, (found, expected)) in found.iter().zip(&expected).enumerate().skip(1) {
+                assert_eq!(found.len(), expected.len(), "{name}:{line}");
+                for (column, (found, expected)) in found.iter().zip(expected).enumerate() {
+                    if found.is_empty() {
+                        empty.push((report, line, column));
+                    } else {
+                        assert!(same(found, expected), "{name}:{line}:{column}: expected {expected}, got {found}");
+                    }
+                }
+            }
+        }
+        empty
+    }
+
+    /// Equal as text, or percentages that differ in their last digits: SCALE-Sim averages over tiles.
+    fn same(found: &str, expected: &str) -> bool {
+        let numbers = found.parse::<f64>().ok().zip(expected.parse::<f64>().ok());
+        let close = |(found, expected): (f64, f64)| (found - expected).abs() <= 1e-11 * expected.abs();
+        found == expected || (expected.contains('.') && !expected.ends_with(".0") && numbers.is_some_and(close))
+    }
+
+    #[test]
+    fn reports_are_those_of_scale_sim() {
+        // The output of the last layer, line 13, passes half of its memory: total with prefetch, its DRAM bandwidth,
+        // and start, stop and writes. Input-stationary, the last tile of line 12 lies beyond the input.
+        let output = [(0, 13, 1), (1, 13, 6), (2, 13, 16), (2, 13, 17), (2, 13, 18)];
+        assert_eq!(against_scale_sim("topology.csv", "ws", "ws"), output);
+        assert_eq!(against_scale_sim("topology.csv", "os", "os"), []);
+        let input = [&output[..2], &[(2, 12, 2)], &output[2..]].concat();
+        assert_eq!(against_scale_sim("topology.csv", "is", "is"), input);
+        assert_eq!(against_scale_sim("gemm.csv", "ws", "gemm"), []);
+    }
+
+    #[test]
+    fn what_a_configuration_says_in_vain_is_told() {
+        let ran = systole(&["estimate", "tests/data/gemm.csv", "--accel", &config("ws"), "--json"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stderr.contains("without effect on cycles at infinite bandwidth: IfmapOffset, "), "{}", ran.stderr);
+        assert!(ran.stderr.contains("the format has no clock, 1000 MHz is taken (--clock-mhz)"), "{}", ran.stderr);
+        let value: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!([&value[0]["accelerator"], &value[0]["timing"]], ["tiny-ws", "scale-sim"]);
+    }
+
+    #[test]
+    fn a_clock_changes_time_and_nothing_else() {
+        let run = |clock: &str| {
+            let config = config("os");
+            systole(&["--quiet", "estimate", "tests/data/gemm.csv", "--accel", &config, "--json", "--clock-mhz", clock])
+        };
+        let [slow, fast] = ["250", "500"].map(|clock| run(clock).json()[0]["total"].clone());
+        assert_eq!(slow["cycles"], fast["cycles"]);
+        assert_eq!(slow["latency_ms"].as_f64().unwrap(), 2.0 * fast["latency_ms"].as_f64().unwrap());
+        for (bad, rule) in [("0", "a finite number above 0, got 0"), ("x", "must be a number")] {
+            let ran = run(bad);
+            assert!(ran.code == 2 && ran.stderr.contains(rule), "{}", ran.stderr);
+        }
+    }
+
+    #[test]
+    fn a_configuration_becomes_an_accelerator_file() {
+        let folder = TempDir::new().unwrap();
+        let text = systole(&["--quiet", "accel", &config("is")]).done();
+        fs::write(folder.path().join("is.yaml"), text).unwrap();
+        let checked = systole_in(folder.path(), &["check", "is.yaml"]).done();
+        let line = "accelerator `tiny-is`\n  8x4 PEs, input-stationary, 1000 MHz, timing scale-sim\n";
+        assert_eq!(checked, format!("is.yaml: {line}"));
+        assert_eq!(systole(&["check", &config("is")]).done(), format!("{}: {line}", config("is")));
+        let job = fs::read_to_string(Path::new(ROOT).join("tests/data/job.yaml")).unwrap();
+        fs::write(folder.path().join("job.yaml"), job.replace("small-32x32", "is.cfg")).unwrap();
+        let ran = systole_in(folder.path(), &["check", "job.yaml"]);
+        assert!(ran.code == 2 && ran.stderr.contains("`systole accel is.cfg > NAME.yaml`"), "{}", ran.stderr);
+    }
+
+    #[test]
+    fn cycles_from_2_to_the_63_name_the_layer() {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("t.csv"), "Layer, M, N, K,\nfits, 1, 1, 1,\nhuge, 9223372036854775807, 1, 1\n")
+            .unwrap();
+        fs::write(folder.path().join("x.cfg"), fs::read_to_string(Path::new(ROOT).join(config("ws"))).unwrap())
+            .unwrap();
+        let ran = systole_in(folder.path(), &["--quiet", "estimate", "t.csv", "--accel", "x.cfg"]);
+        let rule =
+            "the cycles of m 9223372036854775807 x n 1 x k 1 x repeats 1 must be below 2^63 under timing `scale-sim`";
+        assert_eq!((ran.code, ran.stderr), (2, format!("error: t.csv on `tiny-ws`: layer `huge`: {rule}\n")));
+    }
+
+    #[test]
+    fn what_cannot_be_reported_is_refused() {
+        let (ws, topology) = (config("ws"), format!("{FOLDER}/topology.csv"));
+        let cases: [(&[&str], &str); 5] = [
+            (
+                &[SMALL, "--accel", &ws],
+                "tests/data/small.yaml: SCALE-Sim's reports are of a topology (.csv), got a network",
+            ),
+            (
+                &[&topology, &topology, "--accel", &ws],
+                "--reports takes one topology on one accelerator, got 2 estimates",
+            ),
+            (&[&topology, "--accel", &ws, "--batch", "2"], "--reports: SCALE-Sim knows one image, got batch 2"),
+            (
+                &[&topology, "--accel", "small-32x32"],
+                "accelerator `small-32x32`: SCALE-Sim's reports need timing scale-sim, got ideal (--timing)",
+            ),
+            (&[&topology, "--accel", "no-such.cfg"], "no-such.cfg: No such file or directory (os error 2)"),
+        ];
+        let folder = TempDir::new().unwrap();
+        for (arguments, message) in cases {
+            let out = folder.path().join("reports");
+            let all = [&["--quiet", "estimate"], arguments, &["--reports", out.to_str().unwrap()]].concat();
+            let ran = systole(&all);
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
+            assert_eq!(ran.stderr, format!("error: {message}\n"));
+            assert!(!out.exists(), "{arguments:?}");
+        }
+    }
+}
+
 mod estimate {
     use super::*;
 
@@ -129,6 +283,48 @@ mod estimate {
     #[test]
     fn a_network_is_given_as_csv() {
         golden("small.csv", &run(&["--csv"]).done());
+    }
+
+    #[test]
+    fn the_parts_of_the_cycles_are_shown_and_sum_to_them() {
+        let text = run(&["--timing", "pipelined", "--breakdown"]).done();
+        golden("breakdown.txt", &text);
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        let value = run(&["--timing", "pipelined", "--json"]).json();
+        let sum = |part: &Value| -> u64 {
+            part["breakdown"].as_object().unwrap().values().map(|cycles| cycles.as_u64().unwrap()).sum()
+        };
+        for layer in value[0]["layers"].as_array().unwrap() {
+            assert_eq!(sum(layer), layer["cycles"]);
+        }
+        assert_eq!(sum(&value[0]["total"]), value[0]["total"]["cycles"]);
+        // 27 rows load, 256 stream, 31 + 31 fill and drain; 256 * 27 * 16 MACs on 1,024 PEs are 108 useful cycles, half
+        // of the columns are empty: 256 * 27 / 32 = 216.
+        let first = &value[0]["layers"][0]["breakdown"];
+        let parts = ["useful", "columns", "rows", "load", "fill_and_drain", "stall"].map(|part| &first[part]);
+        assert_eq!(parts, [108, 108, 40, 27, 62, 0]);
+        let ran = run(&["--breakdown", "--csv"]);
+        assert_eq!(ran.code, 2);
+    }
+
+    #[test]
+    fn memory_and_vector_work_stall_the_layers() {
+        let folder = TempDir::new().unwrap();
+        let (_, text) = whole_accelerator();
+        fs::write(folder.path().join("whole.yaml"), text).unwrap();
+        let network = Path::new(ROOT).join(SMALL);
+        let arguments = ["estimate", network.to_str().unwrap(), "--accel", "whole.yaml", "--json"];
+        let value = systole_in(folder.path(), &arguments).json();
+        let (layers, total) = (&value[0]["layers"], &value[0]["total"]);
+        // Two arrays share the 16 columns: they are one tile, so m = 256 is halved.
+        assert_eq!(layers[0]["split"], serde_json::json!({"n": 1, "m": 2}));
+        // Depthwise on the vector unit: 36,864 MACs, 128 a cycle.
+        assert_eq!(layers[3]["units"], serde_json::json!({"array": 0, "memory": 0, "vector": 288}));
+        assert_eq!((&layers[3]["bound"], &layers[3]["mapping_utilization"]), (&"vector".into(), &Value::Null));
+        // The image at 12.8 GB/s and 800 MHz: 3,072 bytes, 16 a cycle.
+        assert_eq!((&layers[0]["units"]["memory"], &layers[0]["bytes_read"]), (&192.into(), &3072.into()));
+        assert!(total["energy_uj"].as_f64().unwrap() > 0.0);
+        assert_eq!(total["traffic"], serde_json::json!({"weights": 0, "inputs": 3072, "outputs": 10}));
     }
 
     #[test]
@@ -203,10 +399,12 @@ mod estimate {
         let folder = TempDir::new().unwrap();
         for (name, start) in [("a.svg", "<svg".as_bytes()), ("a.png", b"\x89PNG")] {
             let path = folder.path().join(name);
-            let ran = run(&["--plot", path.to_str().unwrap()]);
-            assert_eq!((ran.code, ran.stderr), (0, format!("wrote {}\n", path.display())));
-            assert!(fs::read(&path).unwrap().starts_with(start), "{name}");
-            run(&["--quiet", "--plot", path.to_str().unwrap()]).done();
+            for flag in ["--plot", "--roofline"] {
+                let ran = run(&[flag, path.to_str().unwrap()]);
+                assert_eq!((ran.code, ran.stderr), (0, format!("wrote {}\n", path.display())));
+                assert!(fs::read(&path).unwrap().starts_with(start), "{name}");
+                run(&["--quiet", flag, path.to_str().unwrap()]).done();
+            }
         }
     }
 
@@ -246,6 +444,37 @@ mod estimate {
     }
 
     #[test]
+    fn the_pictures_hold_the_numbers_of_the_table() {
+        let folder = TempDir::new().unwrap();
+        let [cycles, roof] = ["cycles.svg", "roof.svg"].map(|name| folder.path().join(name));
+        let paths = [&cycles, &roof].map(|path| path.to_str().unwrap());
+        let arguments = ["--quiet", "estimate", SMALL, "--accel", "tpu-v1", "--json", "--plot", paths[0]];
+        let value = systole(&[&arguments[..], &["--roofline", paths[1]]].concat()).json();
+        let [cycles, roof] = [cycles, roof].map(|path| fs::read_to_string(path).unwrap());
+        let layers = value[0]["layers"].as_array().unwrap();
+        let timed: Vec<&Value> = layers.iter().filter(|layer| layer["bound"] != "none").collect();
+        assert!(timed.len() > 1);
+        for layer in timed {
+            let number = layer["cycles"].as_u64().unwrap().to_string();
+            let thousands = number.as_bytes().rchunks(3).rev().map(|digits| std::str::from_utf8(digits).unwrap());
+            assert!(cycles.contains(&thousands.collect::<Vec<_>>().join("\u{2009}")), "{layer}");
+            assert!(cycles.contains(layer["name"].as_str().unwrap()));
+        }
+        // 65,536 PEs at 700 MHz, 34 GB/s: 45.9 TMACs/s and 1349 MACs a byte
+        assert!(roof.contains("peak 45.9 TMACs/s; memory 34 GB/s; they meet at 1349 MACs/byte"));
+    }
+
+    #[test]
+    fn an_architecture_string_is_a_network_where_a_space_reads_it() {
+        let space = ["--space", "search-spaces/nas-bench-macro.yaml", "--accel", "edge-tpu"];
+        let text = systole(&[&["estimate", "02012100", "11111111"][..], &space].concat()).done();
+        assert!(text.starts_with("02012100 on edge-tpu") && text.contains("\n11111111 on edge-tpu"), "{text}");
+        let ran = systole(&[&["estimate", "0201210"][..], &space].concat());
+        let message = "error: `0201210`: space `nas-bench-macro` needs 8 digits, got 7\n";
+        assert_eq!((ran.code, ran.stderr.as_str()), (2, message));
+    }
+
+    #[test]
     fn bad_requests_have_one_clear_message() {
         let folder = TempDir::new().unwrap();
         let output_stationary = "name: os\narray: { rows: 8, cols: 8 }\ndataflow: output-stationary\nclock-mhz: 1000\n";
@@ -255,7 +484,7 @@ mod estimate {
         fs::copy(Path::new(ROOT).join(SMALL), folder.path().join("net.yaml")).unwrap();
         let read = "what is read is .yaml or .yml (network file), .onnx and .csv (SCALE-Sim topology)";
         let small = ["--accel", "small-32x32"];
-        let cases: [(&[&str], String); 11] = [
+        let cases: [(&[&str], String); 12] = [
             (&["no.yaml", small[0], small[1]], "no.yaml: No such file or directory (os error 2)".into()),
             (&["net.onnx", small[0], small[1]], "net.onnx: this is no ONNX model: it holds no graph".into()),
             (&["net", small[0], small[1]], format!("net: the extension is of no format that is read; {read}")),
@@ -270,7 +499,7 @@ mod estimate {
             ),
             (
                 &["net.yaml", "--accel", "small"],
-                "accelerator `small`: must be a path or one of small-32x32, uboost-128x128".into(),
+                format!("accelerator `small`: must be a path or one of {}", accelerators()),
             ),
             (
                 &["net.yaml", small[0], small[1], "--batch", "0"],
@@ -283,6 +512,10 @@ mod estimate {
             (
                 &["net.yaml", "--accel", "small-32x32,small-32x32", "--plot", "a.svg"],
                 "--plot draws one network on one accelerator, got 2 estimates".into(),
+            ),
+            (
+                &["net.yaml", small[0], small[1], "--roofline", "a"],
+                "`a`: a plot is written as .svg or .png, by the file's extension".into(),
             ),
             (
                 &["net.yaml", small[0], small[1], "--plot", "net.yaml/a.svg"],
@@ -326,7 +559,7 @@ mod usage {
 
     #[test]
     fn help_of_each_verb_shows_examples() {
-        for verb in ["", "search", "estimate", "pareto", "check", "accel"] {
+        for verb in ["", "search", "estimate", "pareto", "calibrate", "check", "accel"] {
             let arguments: Vec<&str> = [verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
             let text = systole(&arguments).done();
             assert!(text.contains("Examples:\n  systole "), "{verb}: {text}");
@@ -574,7 +807,7 @@ mod check {
             ),
             (
                 &[("accelerator: small-32x32", "accelerator: small-32x33")],
-                "5:14: accelerator `small-32x33`: must be a path or one of small-32x32, uboost-128x128",
+                "5:14: accelerator `small-32x33`: must be a path or one of SHIPPED",
             ),
             (
                 &[("selection: 2000", "selection: 3000")],
@@ -590,6 +823,7 @@ mod check {
             ),
         ];
         for (changes, expected) in cases {
+            let expected = expected.replace("SHIPPED", &accelerators());
             assert_eq!(message(&demo(changes)), expected, "{changes:?}");
         }
     }
@@ -671,6 +905,154 @@ mod check {
     }
 }
 
+mod calibrate {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    /// Products of a device that takes 2 us, 1 ns for each row of tiles of 32 x 32 and 0.01 ns for each of `m * n`.
+    fn rows(count: u64) -> String {
+        let mut text = "M,N,K,us\n".to_owned();
+        for row in 0..count {
+            let [m, n, k] = [16 * (1 + row % 7), 16 * (1 + row % 5), 16 * (1 + row % 11)];
+            let tile_rows = k.div_ceil(32) * (n.div_ceil(32) * m).min(m.div_ceil(32) * n);
+            let us = 2.0 + 1e-3 * tile_rows as f64 + 1e-5 * (m * n) as f64;
+            writeln!(text, "{m},{n},{k},{us}").unwrap();
+        }
+        text
+    }
+
+    /// The command on `text` as `rows.csv` beside the small network.
+    fn run(text: &str, more: &[&str]) -> (TempDir, Ran) {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("rows.csv"), text).unwrap();
+        fs::copy(Path::new(ROOT).join(SMALL), folder.path().join("net.yaml")).unwrap();
+        let arguments = [&["calibrate", "rows.csv", "--accel", "small-32x32"], more].concat();
+        let ran = systole_in(folder.path(), &arguments);
+        (folder, ran)
+    }
+
+    #[test]
+    fn a_calibrated_file_is_used_by_estimate() {
+        let (folder, ran) = run(&rows(80), &["--out", "fast.yaml", "--plot", "fit.png", "--staircase", "k.svg"]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, "wrote fast.yaml\nwrote fit.png\nwrote k.svg\n"));
+        assert!(ran.stdout.starts_with("small-32x32 calibrated to 80 rows: "), "{}", ran.stdout);
+        assert!(ran.stdout.lines().all(|line| line.chars().count() <= 100), "{}", ran.stdout);
+        let text = fs::read_to_string(folder.path().join("fast.yaml")).unwrap();
+        let before = fs::read_to_string(Path::new(ROOT).join("accel-models/small-32x32.yaml")).unwrap();
+        assert!(text.starts_with(&before), "the file keeps what it had:\n{text}");
+        systole_in(folder.path(), &["check", "fast.yaml"]).done();
+        fs::write(folder.path().join("t.csv"), "Layer, M, N, K,\na, 64, 64, 64,\nb, 64, 64, 64,\n").unwrap();
+        let estimate = |accel: &str| {
+            systole_in(folder.path(), &["estimate", "t.csv", "--accel", accel, "--json"]).json()[0].clone()
+        };
+        let (fast, plain) = (estimate("fast.yaml"), estimate("small-32x32"));
+        // Each: 2 us, 2 * 2 * 64 rows at 1 ns, 4,096 results at 0.01 ns.
+        let expected = 2.0 * (2e-3 + 256e-6 + 40.96e-6);
+        let found = fast["total"]["latency_ms"].as_f64().unwrap();
+        assert!((found / expected - 1.0).abs() < 0.02, "{found} is not {expected}");
+        let layers = fast["layers"].as_array().unwrap().iter().map(|layer| layer["latency_ms"].as_f64().unwrap());
+        assert!((layers.sum::<f64>() / found - 1.0).abs() < 1e-9);
+        assert_eq!(fast["total"]["cycles"], plain["total"]["cycles"]);
+        assert_ne!(fast["total"]["latency_ms"], plain["total"]["latency_ms"]);
+    }
+
+    #[test]
+    fn a_file_is_calibrated_again_over_its_old_calibration() {
+        let (folder, _) = run(&rows(60), &["--out", "fast.yaml", "--quiet"]);
+        let arguments = ["calibrate", "rows.csv", "--accel", "fast.yaml", "--out", "again.yaml", "--quiet"];
+        systole_in(folder.path(), &arguments).done();
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(read("again.yaml"), read("fast.yaml"));
+    }
+
+    #[test]
+    fn the_report_is_given_as_json_with_rows_to_judge_by() {
+        let (_folder, ran) = run(&rows(60), &["--judge", "rows.csv", "--json", "--seed", "3"]);
+        let value = ran.json();
+        assert_eq!((&value["rows"], &value["seed"], &value["judged"]["rows"]), (&60.into(), &3.into(), &60.into()));
+        assert!(value["held_out"]["mape_percent"].as_f64().unwrap() < 1.0, "{value}");
+        assert_eq!(value["points"].as_array().unwrap().len(), 60);
+        assert!(value["forms"].as_array().unwrap().iter().all(|form| form["mape_percent"].is_number()));
+    }
+
+    #[test]
+    fn networks_are_named_by_file_or_by_string() {
+        let space = Path::new(ROOT).join("search-spaces/mnasnet.yaml");
+        let mut text = "network,images/s\n".to_owned();
+        for row in 0..30 {
+            let block = |place: u32| format!("e{}k{}l{}", [1, 4, 6][(row + place as usize) % 3], 3, 1 + row % 3);
+            let blocks: Vec<String> = (0..7).map(block).collect();
+            writeln!(text, "{},{}", blocks.join("-"), 900 - 7 * row).unwrap();
+        }
+        text.push_str("net.yaml,2000\n");
+        let (_folder, ran) = run(&text, &["--space", space.to_str().unwrap(), "--json"]);
+        let value = ran.json();
+        assert_eq!((&value["law"], &value["rows"]), (&"network".into(), &31.into()));
+    }
+
+    #[test]
+    fn bad_rows_have_one_clear_message_with_their_line() {
+        let good = rows(40);
+        let few: String = good.lines().take(20).flat_map(|line| [line, "\n"]).collect();
+        let line = |number: usize, by: &str| {
+            let replaced = good.lines().enumerate().map(|(place, line)| if place + 1 == number { by } else { line });
+            replaced.flat_map(|line| [line, "\n"]).collect::<String>()
+        };
+        let constant = format!("M,N,K,us\n{}", (1..40).map(|m| format!("{m},8,8,3\n")).collect::<String>());
+        let same = format!("M,N,K,us\n{}", (1..40).map(|us| format!("8,8,8,{us}\n")).collect::<String>());
+        let needs = "a calibration needs at least 25 measured rows, for up to 16 numbers; got";
+        let time = "one column of measured times is needed, of `ms`, `us`, `images/s`";
+        let cases = [
+            (String::new(), "rows.csv:1: a column `network`, or the columns `M`, `N` and `K` are needed; the header has nothing".to_owned()),
+            ("M,N,K,us\n".to_owned(), format!("rows.csv: {needs} 0")),
+            (few, format!("rows.csv: {needs} 19")),
+            (constant, "rows.csv: every measured time is 0.003 ms: a constant says nothing of the accelerator".to_owned()),
+            (same, "rows.csv: every row runs the same work, so differences of its times are noise; measure different networks or products".to_owned()),
+            (line(1, "M,N,K,seconds"), format!("rows.csv:1: {time}; the header has `M`, `N`, `K`, `seconds`")),
+            (line(1, "M,N,us,ms"), "rows.csv:1: a column `network`, or the columns `M`, `N` and `K` are needed; the header has `M`, `N`, `us`, `ms`".to_owned()),
+            (line(1, "network,N,K,us"), "rows.csv:1: rows are either of networks (`network`) or of products (`M`, `N`, `K`), not both; the header has `network`, `N`, `K`, `us`".to_owned()),
+            ("M,N,K,us,ms\n".to_owned(), format!("rows.csv:1: {time}; the header has `M`, `N`, `K`, `us`, `ms`")),
+            (line(4, "8,8,8,-3"), "rows.csv:4: us: must be a number above 0, got `-3`".to_owned()),
+            (line(4, "8,8,8,"), "rows.csv:4: us: must be a number above 0, got ``".to_owned()),
+            (line(4, "8,8,8,NaN"), "rows.csv:4: us: must be a number above 0, got `NaN`".to_owned()),
+            (line(4, "8,8,8,inf"), "rows.csv:4: us: must be a number above 0, got `inf`".to_owned()),
+            (line(4, "8,x,8,3"), "rows.csv:4: N: must be a whole number from 1, got `x`".to_owned()),
+            (line(4, "8,0,8,3"), "rows.csv:4: n of a matrix product must be at least 1, got 0".to_owned()),
+            ("network,ms\nno.yaml,1\n".to_owned(), "rows.csv:2: network `no.yaml`: no.yaml: No such file or directory (os error 2)".to_owned()),
+            ("network,ms\ne1k3l1,1\n".to_owned(), "rows.csv:2: network `e1k3l1`: it is no file of networks (.yaml, .yml or .csv), and no --space reads strings".to_owned()),
+            ("network,ms,batch\nnet.yaml,1,0\n".to_owned(), "rows.csv:2: batch: must be a whole number from 1, got `0`".to_owned()),
+        ];
+        for (text, message) in cases {
+            let (_folder, ran) = run(&text, &[]);
+            assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr), (2, "", format!("error: {message}\n")), "{text}");
+        }
+        let (_folder, ran) = run(&line(4, "8,8,8"), &[]);
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.starts_with("error: rows.csv: CSV error: record 3 (line: 4"), "{}", ran.stderr);
+    }
+
+    #[test]
+    fn what_cannot_be_written_or_drawn_is_said() {
+        for (more, message) in [
+            (&["--plot", "a.pdf"][..], "`a.pdf`: a plot is written as .svg or .png, by the file's extension"),
+            (&["--out", "net.yaml/a.yaml"], "net.yaml/a.yaml cannot be written: File exists (os error 17)"),
+            (&["--accel", "none"], ""),
+        ] {
+            let (_folder, ran) = run(&rows(40), more);
+            assert_eq!(ran.code, 2, "{more:?}");
+            assert!(ran.stderr.contains(message), "{}", ran.stderr);
+        }
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("rows.csv"), rows(40)).unwrap();
+        let flow = "{ name: a, array: { rows: 8, cols: 8 }, dataflow: weight-stationary, clock-mhz: 100 }\n";
+        fs::write(folder.path().join("a.yaml"), flow).unwrap();
+        let ran = systole_in(folder.path(), &["calibrate", "rows.csv", "--accel", "a.yaml", "--out", "b.yaml"]);
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.contains("takes no further block"), "{}", ran.stderr);
+    }
+}
+
 mod schema {
     use super::*;
 
@@ -724,15 +1106,25 @@ mod schema {
     }
 }
 
-/// The examples of `docs/formats.md`: name and text of each block behind `<!-- least: NAME -->`.
+/// The accelerator file of `docs/formats.md` that has every key.
+fn whole_accelerator() -> (String, String) {
+    examples_of("whole").into_iter().next().expect("the page has a whole accelerator")
+}
+
+/// The examples of `docs/formats.md` that are the least of their kind.
 fn examples() -> Vec<(String, String)> {
+    examples_of("least")
+}
+
+/// Name and text of each block of `docs/formats.md` behind `<!-- KIND: NAME -->`.
+fn examples_of(kind: &str) -> Vec<(String, String)> {
     let page = fs::read_to_string(Path::new(ROOT).join("docs/formats.md")).unwrap();
     let example = |part: &str| {
         let (name, rest) = part.split_once(" -->\n```").expect("a block follows the name");
         let (_, text) = rest.split_once('\n').expect("the fence ends its line");
         (name.to_owned(), text.split_once("```").expect("the block ends").0.to_owned())
     };
-    page.split("<!-- least: ").skip(1).map(example).collect()
+    page.split(&format!("<!-- {kind}: ")).skip(1).map(example).collect()
 }
 
 #[test]
@@ -750,9 +1142,29 @@ fn the_examples_of_the_formats_page_are_valid() {
     let text = systole_in(folder.path(), &[&["check"], &names[..]].concat()).done();
     assert!(text.contains("architecture of space `least`\n  1,228,960 MACs"), "{text}");
     systole_in(folder.path(), &["estimate", "network.yaml", "--accel", "accelerator.yaml"]).done();
+    systole_in(folder.path(), &["--quiet", "estimate", "topology.csv", "--accel", "scale.cfg"]).done();
     systole_in(folder.path(), &["pareto", "run"]).done();
     let history = systole::record::read_history(&folder.path().join("run/history.jsonl")).unwrap();
     assert_eq!(history.len(), 3);
+}
+
+/// Every key of the schema stands in the whole file, but those that exclude each other and what `calibrate` writes.
+#[test]
+fn the_whole_accelerator_of_the_formats_page_has_every_key() {
+    let (name, text) = whole_accelerator();
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join(&name), &text).unwrap();
+    systole_in(folder.path(), &["check", &name]).done();
+    let schema = systole(&["check", "--schema", "accelerator"]).json();
+    let mut keys: Vec<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+    keys.retain(|key| key != "calibration");
+    for part in ["ArrayFile", "MemoryFile", "PrecisionFile", "VectorUnitFile", "EnergyFile"] {
+        keys.extend(schema["$defs"][part]["properties"].as_object().unwrap().keys().cloned());
+    }
+    let ports = ["weight", "input", "output"].map(|port| format!("{port}-bandwidth-gb-per-s"));
+    for key in keys.iter().filter(|key| !ports.contains(key)) {
+        assert!(text.contains(&format!("{key}:")), "{key}");
+    }
 }
 
 /// Of each example, no key that the page calls needed may be left out.
@@ -768,6 +1180,62 @@ fn the_examples_of_the_formats_page_are_the_least() {
             let ran = systole_in(folder.path(), &["check", name]);
             assert_eq!(ran.code, 2, "{name} needs no `{line}`");
             assert!(ran.stderr.starts_with(&format!("error: {name}:")), "{}", ran.stderr);
+        }
+    }
+}
+
+mod estimate_page {
+    use super::*;
+
+    fn page() -> String {
+        fs::read_to_string(Path::new(ROOT).join("docs/estimate.md")).unwrap()
+    }
+
+    #[test]
+    fn its_python_example_runs() {
+        let page = page();
+        let (_, code) = page.split_once("```python\n").unwrap();
+        let (code, _) = code.split_once("```").unwrap();
+        let folder = Path::new(env!("CARGO_BIN_EXE_systole")).parent().unwrap();
+        let rest = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([folder.to_owned()].into_iter().chain(std::env::split_paths(&rest))).unwrap();
+        let mut python = Command::new("python3");
+        python.current_dir(ROOT).env("PATH", path).args(["-c", code]).stdin(Stdio::null());
+        let text = Ran::of(python.output().expect("python3 starts: the build needs it as well")).done();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (8, "tpu-v1 1.869 ms"), "{text}");
+        assert!(lines[1].starts_with("  Conv1") && lines[4].starts_with("edge-tpu "), "{text}");
+    }
+
+    #[test]
+    fn its_table_of_batches_is_what_the_command_says() {
+        let page = page();
+        let row = |line: &str| -> Vec<String> { line.split('|').map(|cell| cell.trim().to_owned()).collect() };
+        let rows = page.lines().map(row).filter(|cells| cells.len() == 7 && cells[1].parse::<u64>().is_ok());
+        let rows: Vec<Vec<String>> = rows.collect();
+        assert_eq!(rows.len(), 4);
+        for cells in rows {
+            let arguments = ["estimate", "tests/data/alexnet.csv", "--accel", "tpu-v1", "--batch", &cells[1]];
+            let text = systole(&arguments).done();
+            for (name, value) in
+                [("latency", &cells[2]), ("images/s", &cells[3]), ("end-to-end utilization", &cells[4])]
+            {
+                let value = value.replace(' ', "");
+                let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+                assert!(line.contains(&value), "batch {}: `{line}` is not {value}", cells[1]);
+            }
+            assert!(text.contains(&format!("stall {}", cells[5].replace(' ', ""))), "batch {}: {text}", cells[1]);
+        }
+    }
+
+    #[test]
+    fn its_table_and_its_totals_are_what_the_command_prints() {
+        let page = page();
+        let (_, shown) = page.split_once("--breakdown\n").unwrap();
+        let (shown, _) = shown.split_once("```").unwrap();
+        let text = systole(&["estimate", "tests/data/alexnet.csv", "--accel", "tpu-v1", "--breakdown"]).done();
+        for line in shown.lines().filter(|line| *line != "...") {
+            assert!(text.lines().any(|printed| printed == line), "`{line}` is not in\n{text}");
         }
     }
 }

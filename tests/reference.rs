@@ -10,21 +10,71 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use systole::accel::{Accelerator, Array, Dataflow, Gemm, GemmKind, Timing};
+use systole::accel::{Accelerator, Array, Dataflow, Gemm, GemmKind, Operands, Timing, Work, Workload};
+use systole::estimate::calibrate::{Host, Observation, Observed, Settings, calibrate, judge, shuffled};
+use systole::estimate::{self, measured_work};
 use systole::import::onnx::{Onnx, Options};
-use systole::import::scale_sim::read_topology;
+use systole::import::scale_sim::{Row, read_topology};
 use systole::jobs::{Job, Overrides};
+use systole::network::{Network, Node, NodeId, Op};
+use systole::space::Space;
 
 type Check = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const CHECKS: [(&str, &str, Check); 6] = [
+const CHECKS: [(&str, &str, Check); 12] = [
     ("every_row_of_scale_sim_is_reproduced", "scale-sim.csv", scale_sim_rows),
     ("every_layer_of_scale_sim_reads_as_its_product", "scale-sim.csv", scale_sim_layers),
+    ("every_row_of_scale_sim_is_in_its_reports", "scale-sim.csv", scale_sim_reports),
     ("every_entry_of_the_uboost_simulator_is_reproduced", "uboost-csim-lookup.json", uboost_entries),
     ("every_network_of_nas_bench_macro_has_its_size", "nas-bench-macro-cifar10.csv", nas_bench_macro),
     ("every_exported_network_has_its_macs_and_parameters", "onnx/expected.csv", onnx_networks),
     ("every_network_of_opset_9_has_its_macs", "onnx/light_vgg19.onnx", onnx_light_networks),
+    ("every_network_of_accel_nasbench_has_its_size", MNASNET, mnasnet_sizes),
+    ("tpu_v2_networks_are_calibrated_within_their_bounds", MNASNET, |file| networks(file, &TPU_V2)),
+    ("tpu_v3_networks_are_calibrated_within_their_bounds", MNASNET, |file| networks(file, &TPU_V3)),
+    ("tpu_v4_products_are_calibrated_within_their_bounds", "tpu-v4-matmul.csv", products),
+    ("every_string_of_accel_nasbench_is_read_and_written", MNASNET, mnasnet_strings),
 ];
+
+const MNASNET: &str = "tpu-v2-v3-mnasnet.csv";
+
+/// What a calibration must reach on rows that it was not fitted to.
+struct Bounds {
+    accelerator: &'static str,
+    column: &'static str,
+    /// Rows as fast as this, in images/s, or faster are left out: their input pipeline was measured.
+    below: f64,
+    /// Five folds: mean absolute relative error in percent, and Spearman's rank correlation.
+    mape_percent: f64,
+    spearman: f64,
+    /// Fitted to 50 rows and judged on the rest, mean of ten draws, percent.
+    fifty_mape_percent: f64,
+}
+
+const TPU_V2: Bounds = Bounds {
+    accelerator: "tpu-v2",
+    column: "throughput_tpuv2",
+    below: 1700.0,
+    mape_percent: 2.8,
+    spearman: 0.996,
+    fifty_mape_percent: 3.2,
+};
+const TPU_V3: Bounds = Bounds {
+    accelerator: "tpu-v3",
+    column: "throughput_tpuv3",
+    below: 1280.0,
+    mape_percent: 2.1,
+    spearman: 0.991,
+    fifty_mape_percent: 2.5,
+};
+const TPU_V4: Bounds = Bounds {
+    accelerator: "tpu-v4",
+    column: "fusion_us_avg",
+    below: f64::INFINITY,
+    mape_percent: 6.0,
+    spearman: 0.996,
+    fifty_mape_percent: 7.2,
+};
 
 fn main() -> ExitCode {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference");
@@ -81,6 +131,7 @@ fn scale_sim_rows(file: &Path) -> Result<(), Box<dyn Error>> {
         let [m, n, k, repeats] = numbers(&row, ["M", "N", "K", "repeat"])?;
         let one = Gemm::new(m, n, k)?;
         let cost = accelerator.array_cost(Timing::ScaleSim, &one)?;
+        explained(&accelerator, &one)?;
         let report = accelerator.scale_sim_report(&one)?;
         let counted = [cost.cycles.0, report.ifmap_reads, report.filter_reads, report.ofmap_writes];
         let columns = ["compute_cycles", "ifmap_sram_reads", "filter_sram_reads", "ofmap_sram_writes"];
@@ -102,14 +153,63 @@ fn scale_sim_rows(file: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Under every timing the parts of a product sum to its cycles, and `pipelined` lies between `ideal` and `scale-sim`
+/// with the cycle and the drain that its index leaves out.
+fn explained(accelerator: &Accelerator, gemm: &Gemm) -> Result<(), Box<dyn Error>> {
+    let layer = Workload { work: Work::Product(*gemm), operands: Operands::default() };
+    let mut cycles = Vec::new();
+    for timing in [Timing::Ideal, Timing::Pipelined, Timing::ScaleSim] {
+        let cost = accelerator.engine(timing)?.cost(&layer)?.cost;
+        equal(&format!("{gemm:?} under {timing}"), cost.breakdown.total(), cost.cycles)?;
+        let useful = gemm.macs().0 / accelerator.array.pes();
+        equal(&format!("{gemm:?} under {timing}"), cost.breakdown.useful.0, useful)?;
+        cycles.push(cost.cycles.0);
+    }
+    let most = cycles[2] + 1 + accelerator.array.rows;
+    if cycles[0] < cycles[1] && cycles[1] <= most {
+        return Ok(());
+    }
+    Err(format!("{gemm:?}: ideal, pipelined and scale-sim are {cycles:?}").into())
+}
+
 fn scale_sim_layers(file: &Path) -> Result<(), Box<dyn Error>> {
     for row in rows(file)? {
-        let sizes = ["ifmap_h", "ifmap_w", "filt_h", "filt_w", "channels", "filters", "stride_h", "stride_w"];
-        let layer = sizes.map(|column| row[column].as_str()).join(", ");
-        let text = format!("Layer name, sizes of the layer\n{}, {layer},\n", row["layer"]);
-        let layers = read_topology(&text, "row")?;
-        let gemm = layers[0].gemm(1)?;
+        let gemm = topology(&row)?[0].gemm(1)?;
         equal(&format!("{row:?}"), [gemm.m(), gemm.n(), gemm.k()], numbers(&row, ["M", "N", "K"])?)?;
+    }
+    Ok(())
+}
+
+/// The row as the one layer of a topology.
+fn topology(row: &Fields) -> Result<Vec<Row>, Box<dyn Error>> {
+    let sizes = ["ifmap_h", "ifmap_w", "filt_h", "filt_w", "channels", "filters", "stride_h", "stride_w"];
+    let layer = sizes.map(|column| row[column].as_str()).join(", ");
+    Ok(read_topology(&format!("Layer name, sizes of the layer\n{}, {layer},\n", row["layer"]), "row")?)
+}
+
+/// The columns of its report files, as text: percentages to 11 digits, everything else to the letter.
+fn scale_sim_reports(file: &Path) -> Result<(), Box<dyn Error>> {
+    for row in rows(file)? {
+        let reports = estimate::reports(&topology(&row)?, &accelerator(&row)?, None)?;
+        let cells = |text: &str| -> Vec<String> {
+            text.lines().nth(1).unwrap_or_default().split(',').map(|cell| cell.trim().to_owned()).collect()
+        };
+        let (compute, access) = (cells(&reports.compute), cells(&reports.access));
+        let exact = [
+            ("compute_cycles", &compute[2]),
+            ("ifmap_sram_reads", &access[3]),
+            ("filter_sram_reads", &access[6]),
+            ("ofmap_sram_writes", &access[9]),
+        ];
+        for (column, found) in exact {
+            equal(&format!("{row:?}: {column}"), found, &row[column])?;
+        }
+        for (column, found) in [("overall_util", 4), ("mapping_eff", 5), ("compute_util", 6)] {
+            let (found, expected): (f64, f64) = (compute[found].parse()?, row[column].parse()?);
+            if (found - expected).abs() > 1e-11 * expected {
+                return Err(format!("{row:?}: {column} {found}").into());
+            }
+        }
     }
     Ok(())
 }
@@ -177,6 +277,118 @@ fn nas_bench_macro(file: &Path) -> Result<(), Box<dyn Error>> {
         networks += 1;
     }
     equal("networks", networks, 6561)
+}
+
+fn fields(file: &Path) -> Result<Vec<Fields>, Box<dyn Error>> {
+    Ok(csv::Reader::from_path(file)?.deserialize().collect::<Result<Vec<Fields>, _>>()?)
+}
+
+fn mnasnet() -> Result<Space, Box<dyn Error>> {
+    let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("search-spaces/mnasnet.yaml");
+    Ok(Job::load(&job, &Overrides::default())?.space)
+}
+
+/// The architecture string of a row.
+fn string_of(row: &Fields) -> String {
+    let block = |number: usize| {
+        let value = |key: &str| row[&format!("block{number}_{key}")].as_str();
+        let gate = if value("se") == "1" { "s" } else { "" };
+        format!("e{}k{}l{}{gate}", value("e"), value("k"), value("l"))
+    };
+    (0..7).map(block).collect::<Vec<_>>().join("-")
+}
+
+fn mnasnet_strings(file: &Path) -> Result<(), Box<dyn Error>> {
+    let space = mnasnet()?;
+    for row in fields(file)? {
+        let string = string_of(&row);
+        equal(&string, space.to_string_of(&space.parse_string(&string)?), Some(string.clone()))?;
+    }
+    Ok(())
+}
+
+/// Parameters as they are; the table's MACs count 4 for each value of a batch norm, and 1 for each that a mean over the map
+/// reads or writes besides. It has six digits.
+fn mnasnet_sizes(file: &Path) -> Result<(), Box<dyn Error>> {
+    let space = mnasnet()?;
+    let rows = fields(file)?;
+    for row in &rows {
+        let string = string_of(row);
+        let network = space.derive(&space.parse_string(&string)?)?;
+        let counted = network.macs().0 + network.nodes().map(|(id, node)| besides(&network, id, node)).sum::<u64>();
+        for (column, number) in [("params_M", network.params()), ("macs_M", counted)] {
+            let given = 1e6 * row[column].parse::<f64>()?;
+            // Half of the sixth digit, and what binary fractions add to it.
+            let half = 0.501 * 10f64.powf(given.log10().floor() - 5.0);
+            if (given - number as f64).abs() > half {
+                return Err(format!("{string}: {column}: expected {given}, got {number}").into());
+            }
+        }
+    }
+    equal("networks", rows.len(), 1000)
+}
+
+/// What the table counts of a node besides its multiply-accumulates.
+fn besides(network: &Network, id: NodeId, node: &Node) -> u64 {
+    match &node.op {
+        Op::BatchNorm { .. } => 4 * node.shape.elements(),
+        Op::GlobalAveragePool => {
+            let read: u64 = network.inputs(id).iter().map(|&input| network.node(input).shape.elements()).sum();
+            read + node.shape.elements()
+        }
+        _ => 0,
+    }
+}
+
+fn networks(file: &Path, bounds: &Bounds) -> Result<(), Box<dyn Error>> {
+    let space = mnasnet()?;
+    let mut observations = Vec::new();
+    for row in fields(file)? {
+        let Ok(rate) = row[bounds.column].parse::<f64>() else { continue };
+        if rate < bounds.below {
+            let name = string_of(&row);
+            let network = space.derive(&space.parse_string(&name)?)?;
+            let works = network.nodes().map(|(_, node)| measured_work(&node.op, &node.shape));
+            let works: Result<Vec<_>, _> = works.filter_map(Result::transpose).collect();
+            observations.push(Observation { name, observed: Observed::Network(works?), ms: 1e3 / rate });
+        }
+    }
+    calibrated(&observations, bounds)
+}
+
+fn products(file: &Path) -> Result<(), Box<dyn Error>> {
+    let mut observations = Vec::new();
+    for row in fields(file)? {
+        let [m, n, k] = numbers(&row, ["M", "N", "K"])?;
+        let ms = row[TPU_V4.column].parse::<f64>()? / 1e3;
+        let observed = Observed::Product(Gemm::new(m, n, k)?);
+        observations.push(Observation { name: format!("{m}x{n}x{k}"), observed, ms });
+    }
+    calibrated(&observations, &TPU_V4)
+}
+
+/// Holds five folds, and ten draws of 50 rows, to their bounds.
+fn calibrated(observations: &[Observation], bounds: &Bounds) -> Result<(), Box<dyn Error>> {
+    let accelerator = Accelerator::named_or_path(bounds.accelerator)?;
+    let settings = |seed| Settings { seed, host: Host::Absent, sources: BTreeMap::new() };
+    let errors = calibrate(&accelerator, observations, &settings(0))?.report.held_out;
+    if errors.mape_percent > bounds.mape_percent || errors.spearman < bounds.spearman {
+        return Err(format!("five folds of {} rows: {errors:?}", observations.len()).into());
+    }
+    let mut sum = 0.0;
+    for draw in 0..10 {
+        let order = shuffled(observations.len(), draw);
+        let of = |places: &[usize]| -> Vec<Observation> {
+            places.iter().map(|&place| observations[place].clone()).collect()
+        };
+        let calibration = calibrate(&accelerator, &of(&order[..50]), &settings(draw))?.calibration;
+        let fitted = Accelerator { calibration: Some(calibration), ..accelerator.clone() };
+        sum += judge(&fitted, &of(&order[50..])).ok_or("it is calibrated")?.mape_percent;
+    }
+    if sum / 10.0 > bounds.fifty_mape_percent {
+        return Err(format!("50 rows: {} % on average", sum / 10.0).into());
+    }
+    Ok(())
 }
 
 fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), Box<dyn Error>> {

@@ -275,6 +275,10 @@ fn what_the_environment_lacks_is_named_with_its_cure() {
         Command::new(env!("CARGO_BIN_EXE_systole")).current_dir(root()).args(args).output().unwrap()
     };
     assert!(failed(&cifar(&[])).contains("data set cifar10 needs its files: give --data DIR"));
+    let mut mnasnet = Command::new(env!("CARGO_BIN_EXE_systole"));
+    mnasnet.current_dir(root()).args(["search", "search-spaces/mnasnet.yaml", "--out", out.to_str().unwrap()]);
+    let message = failed(&mnasnet.output().unwrap());
+    assert!(message.contains("the space is made for [3, 224, 224] images of 1000 classes"), "{message}");
     let absent = kept.path().join("nowhere");
     assert!(failed(&cifar(&["--data", absent.to_str().unwrap()])).contains(absent.to_str().unwrap()));
     let file = kept.path().join("file");

@@ -6,9 +6,12 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::calibration::Calibration;
+use super::energy::EnergyTable;
 use super::memory::Memory;
 use super::timing::Timing;
-use crate::units::Megahertz;
+use super::vector::VectorUnit;
+use crate::units::{Bytes, Megahertz};
 
 /// A systolic-array accelerator.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,8 +31,14 @@ pub struct Accelerator {
     pub depthwise: Depthwise,
     /// Memories and their bandwidths.
     pub memory: Memory,
+    /// The unit for what is no matrix product; such work is free where there is none.
+    pub vector: Option<VectorUnit>,
     /// Bits of a number.
     pub precision: Precision,
+    /// What an operation and an access cost, where known.
+    pub energy: Option<EnergyTable>,
+    /// Latency fitted to measured times, where there are any.
+    pub calibration: Option<Calibration>,
     /// Where each number is from, by its key.
     pub sources: BTreeMap<String, String>,
 }
@@ -108,13 +117,27 @@ impl fmt::Display for Dataflow {
     }
 }
 
-/// How the groups of a depthwise product share the array.
+/// How the groups of a depthwise or grouped product are mapped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Depthwise {
     /// One group a pass, as in SCALE-Sim and U-Boost.
     #[default]
     PerChannel,
+    /// As many groups as fit share a pass, one behind the other along the diagonal of the array.
+    Diagonal,
+    /// The vector unit computes depthwise products, a multiply-accumulate an operation; other groups as `per-channel`.
+    Vector,
+}
+
+impl fmt::Display for Depthwise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PerChannel => "per-channel",
+            Self::Diagonal => "diagonal",
+            Self::Vector => "vector",
+        })
+    }
 }
 
 /// Bits of a weight, an activation and an accumulator.
@@ -132,6 +155,30 @@ pub struct Precision {
 impl Precision {
     /// The widest number that is covered, in bits.
     pub const MAX_BITS: u32 = 64;
+
+    /// Bytes of `values` weights, rounded up; 2^64 - 1 where they are more.
+    #[must_use]
+    pub fn weight_bytes(&self, values: u64) -> Bytes {
+        bytes(values, self.weight_bits)
+    }
+
+    /// Bytes of `values` activations, rounded up; 2^64 - 1 where they are more.
+    #[must_use]
+    pub fn activation_bytes(&self, values: u64) -> Bytes {
+        bytes(values, self.activation_bits)
+    }
+
+    /// Bytes of `values` partial sums, rounded up; 2^64 - 1 where they are more.
+    #[must_use]
+    pub fn accumulator_bytes(&self, values: u64) -> Bytes {
+        bytes(values, self.accumulator_bits)
+    }
+}
+
+/// `ceil(values * bits / 8)`.
+fn bytes(values: u64, bits: u32) -> Bytes {
+    let bits = u128::from(values) * u128::from(bits);
+    Bytes(u64::try_from(bits.div_ceil(8)).unwrap_or(u64::MAX))
 }
 
 /// int8 with accumulators of 32 bits.
@@ -153,6 +200,16 @@ mod tests {
         assert_eq!(array.check().unwrap_err().to_string(), "rows: must be from 1 to 65536, got 65537");
         let array = Array { rows: 65_536, cols: 65_536, count: 1_024 };
         assert_eq!(array.check(), Ok(()));
+    }
+
+    #[test]
+    fn bytes_are_rounded_up_from_bits() {
+        let precision = Precision { weight_bits: 4, activation_bits: 12, accumulator_bits: 24 };
+        // 3 * 4 = 12 bits, 3 * 12 = 36 bits, 3 * 24 = 72 bits
+        assert_eq!(precision.weight_bytes(3), Bytes(2));
+        assert_eq!(precision.activation_bytes(3), Bytes(5));
+        assert_eq!(precision.accumulator_bytes(3), Bytes(9));
+        assert_eq!(Precision { weight_bits: 64, ..precision }.weight_bytes(u64::MAX), Bytes(u64::MAX));
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! The accelerator file: as written in YAML, and the one conversion to what is meant.
 
+mod energy;
+mod memory;
+mod vector;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
@@ -8,10 +12,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::accelerator::{Accelerator, Array, Dataflow, Depthwise, Precision};
-use super::memory::{Bandwidth, Memory};
+use super::calibration::CalibrationFile;
 use super::timing::Timing;
+use super::vector::VectorUnit;
 use crate::load::{self, LoadError, Place, Spanned};
 use crate::units::Megahertz;
+
+pub use energy::EnergyFile;
+pub use memory::MemoryFile;
+pub use vector::{VectorFile, VectorUnitFile};
 
 /// The version of the format.
 const VERSION: i64 = 1;
@@ -43,15 +52,22 @@ pub struct AcceleratorFile {
     /// Which cycles are counted unless the caller says otherwise; default `pipelined`.
     #[schemars(with = "Option<Timing>")]
     pub timing: Option<Spanned<Timing>>,
-    /// How depthwise products are mapped; default `per-channel`.
-    #[serde(default)]
-    pub depthwise: Depthwise,
+    /// How depthwise and grouped products are mapped; default `per-channel`. `vector` needs a vector unit.
+    #[schemars(with = "Option<Depthwise>")]
+    pub depthwise: Option<Spanned<Depthwise>>,
     /// Memories and their bandwidths.
     #[serde(default)]
     pub memory: MemoryFile,
+    /// The unit for what is no matrix product; default `none`: such work is free.
+    #[serde(default)]
+    pub vector: VectorFile,
     /// Bits of the numbers; default int8.
     #[serde(default)]
     pub precision: PrecisionFile,
+    /// What an operation and an access cost; default none, and no energy is given.
+    pub energy: Option<EnergyFile>,
+    /// Latency fitted to measured times, as `systole calibrate` writes it.
+    pub calibration: Option<CalibrationFile>,
     /// Where each number is from, by its key: `array.rows`, `clock-mhz`.
     #[serde(default)]
     pub sources: BTreeMap<String, String>,
@@ -70,16 +86,6 @@ pub struct ArrayFile {
     /// Arrays; default 1.
     #[schemars(with = "Option<u64>", range(min = 1, max = 1024))]
     pub count: Option<Spanned<i64>>,
-}
-
-/// Memories as written.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct MemoryFile {
-    /// Bandwidth of the weights in GB/s of 10^9 bytes; the timing `uboost-csim` takes 85.89934592 (80 GiB/s) where it
-    /// is not given.
-    #[schemars(with = "Option<f64>")]
-    pub weight_bandwidth_gb_per_s: Option<Spanned<f64>>,
 }
 
 /// Bits of the numbers as written.
@@ -114,15 +120,20 @@ impl AcceleratorFile {
             .map_err(|(place, reason)| place.reject(origin, reason))?;
         let clock = Megahertz::new(self.clock_mhz.value)
             .map_err(|error| reject(&self.clock_mhz, origin, format!("clock-mhz: {error}")))?;
+        let vector = self.vector.resolve(origin)?;
+        let depthwise = depthwise(self.depthwise.as_ref(), vector, origin)?;
         Ok(Accelerator {
             name: self.name.value,
             array,
             dataflow: self.dataflow.value,
             clock,
             timing,
-            depthwise: self.depthwise,
+            depthwise,
             memory: self.memory.resolve(origin)?,
+            vector,
             precision: self.precision.resolve(origin)?,
+            energy: self.energy.map(|energy| energy.resolve(origin)).transpose()?,
+            calibration: self.calibration.map(|calibration| calibration.resolve(origin)).transpose()?,
             sources: self.sources,
         })
     }
@@ -135,16 +146,6 @@ impl ArrayFile {
             cols: within("array.cols", &self.cols, Array::MAX_SIDE, origin)?,
             count: self.count.map_or(Ok(1), |count| within("array.count", &count, Array::MAX_COUNT, origin))?,
         })
-    }
-}
-
-impl MemoryFile {
-    fn resolve(self, origin: &str) -> Result<Memory, LoadError> {
-        let bandwidth = |given: Spanned<f64>| {
-            Bandwidth::from_gb_per_second(given.value)
-                .map_err(|error| reject(&given, origin, format!("memory.weight-bandwidth-gb-per-s: {error}")))
-        };
-        Ok(Memory { weight_bandwidth: self.weight_bandwidth_gb_per_s.map(bandwidth).transpose()? })
     }
 }
 
@@ -167,6 +168,21 @@ fn timing(given: Option<&Spanned<Timing>>, dataflow: Dataflow, count: u64) -> Re
     let (timing, place) = given.map_or_else(Default::default, |timing| (timing.value, Place::of(timing)));
     timing.covers(dataflow, count).map_err(|error| (place, error.to_string()))?;
     Ok(timing)
+}
+
+/// The rule that is meant, held against the units that are there.
+fn depthwise(
+    given: Option<&Spanned<Depthwise>>,
+    vector: Option<VectorUnit>,
+    origin: &str,
+) -> Result<Depthwise, LoadError> {
+    match given {
+        None => Ok(Depthwise::default()),
+        Some(rule) if rule.value == Depthwise::Vector && vector.is_none() => {
+            Err(reject(rule, origin, "depthwise: `vector` needs a vector unit, got none"))
+        }
+        Some(rule) => Ok(rule.value),
+    }
 }
 
 /// A whole number from 1 to `most`; files are read with a sign, so that -1 gets the same message as 0.
@@ -203,6 +219,7 @@ impl Accelerator {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accel::{Bandwidth, Memory};
 
     const LEAST: &str =
         "name: my-array\narray: { rows: 128, cols: 64 }\ndataflow: weight-stationary\nclock-mhz: 1000\n";

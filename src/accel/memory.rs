@@ -1,13 +1,97 @@
-//! Memories of the accelerator: so far the bandwidth of its weights.
+//! Memories of the accelerator and the way to DRAM.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::counts::{Wide, small};
+use crate::units::{Bytes, Megahertz};
 
 /// Memories and their bandwidths; what is not given is no limit, or the default of the timing that asks.
+///
+/// Bandwidths and `overlap` take time under `pipelined` alone; capacities and `weights` decide the traffic that every
+/// timing reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Memory {
-    /// Bandwidth at which weights arrive in the array; the timing `uboost-csim` takes 80 GiB/s where it is not given.
+    /// Bandwidth at which weights arrive in the array under `uboost-csim`, which takes 80 GiB/s where it is not given;
+    /// of a memory with [`Dram::Ports`] that of the weights' port.
     pub weight_bandwidth: Option<Bandwidth>,
+    /// The way to DRAM, as `pipelined` charges it.
+    pub dram: Dram,
+    /// Memory for weights.
+    pub weight_capacity: Option<Bytes>,
+    /// Memory for activations; where it is not given none stays on chip from layer to layer.
+    pub activation_capacity: Option<Bytes>,
+    /// Where weights are before the network runs.
+    pub weights: WeightHome,
+    /// Rows of partial sums that an array accumulates at a time: under the weight-stationary dataflow a layer streams
+    /// its m in blocks of so many, its weights once for each.
+    pub accumulator_rows: Option<u64>,
+    /// Whether traffic hides behind the array.
+    pub overlap: Overlap,
+}
+
+/// The way to DRAM.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dram {
+    /// Traffic takes no time.
+    #[default]
+    Unlimited,
+    /// All traffic goes one way.
+    Shared(Bandwidth),
+    /// Weights, inputs and outputs have a port each, side by side.
+    Ports {
+        /// Of the weights.
+        weights: Bandwidth,
+        /// Of input activations.
+        inputs: Bandwidth,
+        /// Of output activations.
+        outputs: Bandwidth,
+    },
+}
+
+/// Where weights are before the network runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightHome {
+    /// In DRAM: each layer reads its own.
+    #[default]
+    Streamed,
+    /// On chip, where those of the whole network fit the weight memory; else in DRAM.
+    Resident,
+}
+
+/// Whether traffic and vector work of a layer hide behind its array.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overlap {
+    /// A layer takes as long as the longest of array, memory and vector unit.
+    #[default]
+    Hidden,
+    /// A layer takes the sum of the three.
+    InTurn,
+}
+
+impl Memory {
+    /// Whether all weights of a network, `weights` in all, are on chip before it runs.
+    #[must_use]
+    pub fn holds_weights(&self, weights: Bytes) -> bool {
+        match self.weights {
+            WeightHome::Streamed => false,
+            WeightHome::Resident => self.weight_capacity.is_some_and(|capacity| weights <= capacity),
+        }
+    }
+
+    /// Whether a layer's weights fit, as they do where no capacity is given.
+    pub(super) fn fits_weights(&self, weights: Bytes) -> bool {
+        self.weight_capacity.is_none_or(|capacity| weights <= capacity)
+    }
+
+    /// Whether a layer's input fits, as it does where no capacity is given.
+    pub(super) fn fits_input(&self, input: Bytes) -> bool {
+        self.activation_capacity.is_none_or(|capacity| input <= capacity)
+    }
 }
 
 /// Bandwidth in whole bytes a second, above zero.
@@ -48,6 +132,35 @@ impl Bandwidth {
     }
 }
 
+/// Cycles a byte at one bandwidth and clock, as a fraction in lowest terms.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    cycles: Wide,
+    bytes: u64,
+}
+
+impl Pace {
+    pub(super) fn new(bandwidth: Bandwidth, clock: Megahertz) -> Self {
+        let bytes = bandwidth.bytes_per_second();
+        let hertz = clock.hertz();
+        let common = gcd(Wide::from(bytes), hertz);
+        #[expect(clippy::cast_possible_truncation, reason = "the divisor of a u64")]
+        let divisor = common as u64;
+        Self { cycles: hertz / common, bytes: bytes / divisor }
+    }
+
+    /// Cycles in which `bytes` arrive, rounded up; nothing where they pass `u128`.
+    #[inline]
+    pub(super) fn cycles(&self, bytes: u64) -> Option<Wide> {
+        Some(small::div_ceil(Wide::from(bytes).checked_mul(self.cycles)?, self.bytes))
+    }
+}
+
+/// Greatest common divisor; of nothing and `b`, `b`.
+pub(super) fn gcd(a: Wide, b: Wide) -> Wide {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +171,23 @@ mod tests {
         let written = Bandwidth::from_gb_per_second(85.899_345_92).unwrap();
         assert_eq!(written, Bandwidth::gib_per_second(80));
         assert_eq!(written.bytes_per_second(), 85_899_345_920);
+    }
+
+    #[test]
+    fn bytes_arrive_in_whole_cycles() {
+        // 12.8 GB/s at 700 MHz: 18.2857... bytes a cycle; 183 bytes need 10.008 cycles
+        let pace = Pace::new(Bandwidth::from_gb_per_second(12.8).unwrap(), Megahertz::new(700.0).unwrap());
+        assert_eq!([0, 1, 18, 19, 182, 183].map(|bytes| pace.cycles(bytes).unwrap()), [0, 1, 1, 2, 10, 11]);
+    }
+
+    #[test]
+    fn weights_stay_on_chip_where_asked_and_where_they_fit() {
+        let memory = Memory { weight_capacity: Some(Bytes(100)), ..Memory::default() };
+        assert!(!memory.holds_weights(Bytes(1)));
+        let resident = Memory { weights: WeightHome::Resident, ..memory };
+        assert!(resident.holds_weights(Bytes(100)) && !resident.holds_weights(Bytes(101)));
+        assert!(memory.fits_weights(Bytes(100)) && !memory.fits_weights(Bytes(101)));
+        assert!(Memory::default().fits_weights(Bytes(u64::MAX)) && Memory::default().fits_input(Bytes(u64::MAX)));
     }
 
     #[test]

@@ -15,7 +15,14 @@ pub struct Shipped {
 }
 
 const SHIPPED: &[Shipped] = &[
+    Shipped { name: "edge-tpu", text: include_str!("../../accel-models/edge-tpu.yaml") },
+    Shipped { name: "gemmini-16x16", text: include_str!("../../accel-models/gemmini-16x16.yaml") },
+    Shipped { name: "scale-sim-default", text: include_str!("../../accel-models/scale-sim-default.yaml") },
     Shipped { name: "small-32x32", text: include_str!("../../accel-models/small-32x32.yaml") },
+    Shipped { name: "tpu-v1", text: include_str!("../../accel-models/tpu-v1.yaml") },
+    Shipped { name: "tpu-v2", text: include_str!("../../accel-models/tpu-v2.yaml") },
+    Shipped { name: "tpu-v3", text: include_str!("../../accel-models/tpu-v3.yaml") },
+    Shipped { name: "tpu-v4", text: include_str!("../../accel-models/tpu-v4.yaml") },
     Shipped { name: "uboost-128x128", text: include_str!("../../accel-models/uboost-128x128.yaml") },
 ];
 
@@ -75,7 +82,7 @@ fn names() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accel::{Array, Dataflow, Timing};
+    use crate::accel::{Array, Dataflow, Dram, Timing};
 
     #[test]
     fn every_shipped_file_reads_and_has_its_own_name() {
@@ -111,9 +118,53 @@ mod tests {
     }
 
     #[test]
+    fn the_first_tpu_has_its_published_peak_and_ridge() {
+        let accelerator = Accelerator::named_or_path("tpu-v1").unwrap();
+        // 2 * 65536 * 700 MHz = 91.75 TOPS, published as 92
+        let macs_per_second = accelerator.array.pes() as f64 * accelerator.clock.get() * 1e6;
+        assert!((2e-12 * macs_per_second - 91.75).abs() < 0.01);
+        let Dram::Shared(bandwidth) = accelerator.memory.dram else { panic!("{:?}", accelerator.memory.dram) };
+        // the paper: about 1350 operations a byte of weights reach the peak
+        let ridge = macs_per_second / bandwidth.bytes_per_second() as f64;
+        assert!((1345.0..1355.0).contains(&ridge), "{ridge}");
+        // 2048 rows of 256 sums of 4 bytes, twice, are the 4 MiB of accumulators
+        assert_eq!(2 * accelerator.memory.accumulator_rows.unwrap() * 256 * 4, 4 << 20);
+    }
+
+    #[test]
+    fn the_edge_tpu_stays_below_its_four_tera_operations() {
+        let accelerator = Accelerator::named_or_path("edge-tpu").unwrap();
+        let operations = 2.0 * accelerator.array.pes() as f64 * accelerator.clock.get() * 1e6;
+        assert!((3.9e12..=4e12).contains(&operations), "{operations}");
+    }
+
+    #[test]
+    fn every_number_of_a_shipped_file_has_its_source() {
+        for shipped in Accelerator::shipped() {
+            let accelerator = shipped.accelerator().unwrap();
+            let has = |key: &str| accelerator.sources.contains_key(key);
+            let memory = &accelerator.memory;
+            let keys = [
+                ("memory.bandwidth-gb-per-s", matches!(memory.dram, Dram::Shared(_))),
+                ("memory.weight-bandwidth-gb-per-s", memory.weight_bandwidth.is_some()),
+                ("memory.weight-capacity-kib", memory.weight_capacity.is_some()),
+                ("memory.activation-capacity-kib", memory.activation_capacity.is_some()),
+                ("memory.accumulator-rows", memory.accumulator_rows.is_some()),
+                ("vector", accelerator.vector.is_some()),
+                ("energy", accelerator.energy.is_some()),
+            ];
+            for (key, given) in keys {
+                assert_eq!(has(key), given, "{}: `{key}` and its source go together", shipped.name);
+            }
+        }
+    }
+
+    #[test]
     fn an_unknown_name_lists_what_is_shipped() {
         let error = Accelerator::named_or_path("tpu-v9").unwrap_err();
-        assert_eq!(error.to_string(), "accelerator `tpu-v9`: must be a path or one of small-32x32, uboost-128x128");
+        let names: Vec<_> = Accelerator::shipped().iter().map(|shipped| shipped.name).collect();
+        let expected = format!("accelerator `tpu-v9`: must be a path or one of {}", names.join(", "));
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! How a matrix product is cut into tiles that fit the array, and shared among several arrays.
 
-use super::accelerator::{Array, Dataflow};
-use super::workload::Gemm;
+use super::accelerator::{Array, Dataflow, Depthwise};
+use super::counts::Divisor;
+use super::workload::{Gemm, GemmKind};
 
 /// A length cut into pieces of `size`: `full` whole ones and a rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,24 +18,34 @@ pub struct Extent {
 impl Extent {
     /// `length` in pieces of `size`, both at least 1.
     #[must_use]
+    #[inline]
     pub fn new(length: u64, size: u64) -> Self {
         Self { size, full: length / size, rest: length % size }
     }
 
+    #[inline(always)]
+    fn cut(length: u64, side: Divisor) -> Self {
+        let (full, rest) = side.div_rem(length);
+        Self { size: side.get(), full, rest }
+    }
+
     /// `ceil(length / size)`.
     #[must_use]
+    #[inline]
     pub fn pieces(&self) -> u64 {
         self.full + u64::from(self.rest > 0)
     }
 
     /// Length of the piece at `index`, from 0.
     #[must_use]
+    #[inline]
     pub fn piece(&self, index: u64) -> u64 {
         if index < self.full { self.size } else { self.rest }
     }
 
     /// The two kinds of pieces as (length, how many): whole and partial.
     #[must_use]
+    #[inline]
     pub fn kinds(&self) -> [(u64, u64); 2] {
         [(self.size, self.full), (self.rest, u64::from(self.rest > 0))]
     }
@@ -58,43 +69,166 @@ pub struct Tiling {
     pub cols: Extent,
     /// Length that each tile streams, in cycles: `T`.
     pub streamed: u64,
-    /// Products of this shape.
+    /// Products of this shape, one after the other.
     pub repeats: u64,
+    /// Products that share a tile along the diagonal; 1 where none do.
+    pub shared: u64,
+}
+
+/// The sides of an array, ready to cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sides {
+    rows: Divisor,
+    cols: Divisor,
+}
+
+impl Sides {
+    /// Those of an array whose sides are in range.
+    pub(super) fn of(array: &Array) -> Self {
+        Self { rows: Divisor::new(array.rows), cols: Divisor::new(array.cols) }
+    }
+}
+
+/// How often each operand of a product goes through the array.
+///
+/// | dataflow | inputs | weights | sums |
+/// |---|---|---|---|
+/// | weight-stationary | ceil(n/C) | loads | ceil(k/R) |
+/// | input-stationary | loads | ceil(m/C) | ceil(k/R) |
+/// | output-stationary | ceil(n/C) | ceil(m/R) | 1 |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passes {
+    /// Times that each input value is read.
+    pub inputs: u64,
+    /// Times that each weight is read.
+    pub weights: u64,
+    /// Times that each sum is written.
+    pub sums: u64,
 }
 
 impl Tiling {
-    /// The tiles of `gemm` on one array of `array`.
+    /// The tiles of `gemm` on one array of `array`, one product after the other.
+    ///
+    /// # Panics
+    /// For an array out of its range ([`Array::check`]).
     #[must_use]
     pub fn new(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> Self {
-        let (rows, cols, streamed) = match dataflow {
-            Dataflow::WeightStationary => (gemm.k(), gemm.n(), gemm.m()),
-            Dataflow::InputStationary => (gemm.k(), gemm.m(), gemm.n()),
-            Dataflow::OutputStationary => (gemm.m(), gemm.n(), gemm.k()),
-        };
+        assert_eq!(array.check(), Ok(()), "an array is checked before it is tiled");
+        Self::in_turn(&Sides::of(array), dataflow, gemm)
+    }
+
+    /// [`Tiling::new`] on sides that are ready.
+    #[inline(always)]
+    pub(super) fn in_turn(sides: &Sides, dataflow: Dataflow, gemm: &Gemm) -> Self {
+        let Held { rows, cols, streamed } = Held::new(dataflow, gemm);
         Self {
-            rows: Extent::new(rows, array.rows),
-            cols: Extent::new(cols, array.cols),
+            rows: Extent::cut(rows, sides.rows),
+            cols: Extent::cut(cols, sides.cols),
             streamed,
             repeats: gemm.repeats(),
+            shared: 1,
+        }
+    }
+
+    /// The tiles of `gemm` under a depthwise rule.
+    ///
+    /// Under `diagonal`, `p = max(1, min(floor(R / rows held), floor(C / columns held)))` groups share a tile, each in
+    /// rows and columns of its own: `ceil(groups / p)` tiles that hold `p` times the rows of one, the last fewer.
+    #[inline]
+    pub(super) fn mapped(sides: &Sides, dataflow: Dataflow, depthwise: Depthwise, gemm: &Gemm) -> Self {
+        match (depthwise, gemm.kind()) {
+            (Depthwise::Diagonal, GemmKind::Weights | GemmKind::Depthwise) if gemm.repeats() > 1 => {
+                Self::diagonal(sides, dataflow, gemm)
+            }
+            (Depthwise::Diagonal | Depthwise::PerChannel | Depthwise::Vector, _) => {
+                Self::in_turn(sides, dataflow, gemm)
+            }
+        }
+    }
+
+    fn diagonal(sides: &Sides, dataflow: Dataflow, gemm: &Gemm) -> Self {
+        let Held { rows, cols, streamed } = Held::new(dataflow, gemm);
+        let shared = (sides.rows.get() / rows).min(sides.cols.get() / cols).min(gemm.repeats());
+        if shared < 2 {
+            return Self::in_turn(sides, dataflow, gemm);
+        }
+        let full = gemm.repeats() / shared;
+        let rest = gemm.repeats() % shared * rows;
+        Self {
+            rows: Extent { size: shared * rows, full, rest },
+            cols: Extent { size: cols, full: 1, rest: 0 },
+            streamed,
+            repeats: 1,
+            shared,
+        }
+    }
+
+    /// Parts that begin anew: the repeats, or the passes of repeats that share the array.
+    #[must_use]
+    #[inline]
+    pub fn runs(&self) -> u64 {
+        if self.shared > 1 { self.rows.pieces() } else { self.repeats }
+    }
+
+    /// Rows in use, summed over the tiles of all repeats; what the rows hold, times columns of tiles and repeats.
+    #[must_use]
+    #[inline]
+    pub fn rows_in_use(&self) -> u128 {
+        let held = self.rows.full * self.rows.size + self.rows.rest;
+        u128::from(held) * u128::from(self.cols.pieces()) * u128::from(self.repeats)
+    }
+
+    /// How often each operand goes through the array, where what stays in it is loaded `loads` times.
+    #[must_use]
+    #[inline]
+    pub fn passes(&self, dataflow: Dataflow, loads: u64) -> Passes {
+        let row_tiles = if self.shared > 1 { 1 } else { self.rows.pieces() };
+        let col_tiles = self.cols.pieces();
+        match dataflow {
+            Dataflow::WeightStationary => Passes { inputs: col_tiles, weights: loads, sums: row_tiles },
+            Dataflow::InputStationary => Passes { inputs: loads, weights: col_tiles, sums: row_tiles },
+            Dataflow::OutputStationary => Passes { inputs: col_tiles, weights: row_tiles, sums: 1 },
         }
     }
 
     /// Tiles of one product, `ceil(rows held / rows) * ceil(columns held / cols)`.
     #[must_use]
+    #[inline]
     pub fn tiles_of_one(&self) -> u64 {
         self.rows.pieces() * self.cols.pieces()
     }
 
     /// Tiles of all repeats.
     #[must_use]
+    #[inline]
     pub fn tiles(&self) -> u64 {
         self.tiles_of_one() * self.repeats
     }
 
     /// The streamed length summed over all tiles; it never passes the MACs.
     #[must_use]
+    #[inline]
     pub fn total_streamed(&self) -> u64 {
         self.tiles() * self.streamed
+    }
+}
+
+/// What the rows and columns of an array hold of one product, and what streams through.
+struct Held {
+    rows: u64,
+    cols: u64,
+    streamed: u64,
+}
+
+impl Held {
+    #[inline(always)]
+    fn new(dataflow: Dataflow, gemm: &Gemm) -> Self {
+        let (rows, cols, streamed) = match dataflow {
+            Dataflow::WeightStationary => (gemm.k(), gemm.n(), gemm.m()),
+            Dataflow::InputStationary => (gemm.k(), gemm.m(), gemm.n()),
+            Dataflow::OutputStationary => (gemm.m(), gemm.n(), gemm.k()),
+        };
+        Self { rows, cols, streamed }
     }
 }
 
@@ -115,7 +249,15 @@ pub struct Split {
 impl Split {
     /// The split of `gemm` over the arrays of `array`.
     #[must_use]
+    #[inline(always)]
     pub fn new(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> Self {
+        if array.count == 1 {
+            return Self { n: 1, m: 1, busiest: *gemm };
+        }
+        Self::shared(array, dataflow, gemm)
+    }
+
+    fn shared(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> Self {
         let (m_size, n_size) = match dataflow {
             Dataflow::WeightStationary => (1, array.cols),
             Dataflow::InputStationary => (array.cols, 1),
@@ -160,6 +302,28 @@ mod tests {
         // OS: ceil(10/4) * ceil(20/8) = 3 * 3, k streams.
         let found = ALL.map(|d| Tiling::new(&array, d, &gemm)).map(|t| (t.tiles(), t.streamed, t.total_streamed()));
         assert_eq!(found, [(24, 10, 240), (16, 20, 320), (9, 30, 270)]);
+    }
+
+    #[test]
+    fn groups_share_the_diagonal_of_the_array() {
+        // 3x3 kernels on 32 rows: floor(32 / 9) = 3 groups a tile, 10 groups in 4 tiles of 27, 27, 27 and 9 rows
+        let array = Array { rows: 32, cols: 32, count: 1 };
+        let gemm = Gemm::new(50, 1, 9).unwrap().repeated(10, GemmKind::Depthwise).unwrap();
+        let tiling = Tiling::mapped(&Sides::of(&array), Dataflow::WeightStationary, Depthwise::Diagonal, &gemm);
+        assert_eq!((tiling.shared, tiling.tiles(), tiling.runs(), tiling.total_streamed()), (3, 4, 4, 200));
+        assert_eq!(tiling.rows.kinds(), [(27, 3), (9, 1)]);
+        assert_eq!(tiling.rows_in_use(), 90);
+        assert_eq!(
+            tiling.passes(Dataflow::WeightStationary, 1),
+            Tiling::new(&array, Dataflow::WeightStationary, &gemm).passes(Dataflow::WeightStationary, 1)
+        );
+        // output-stationary holds the 50 pixels in the rows: none shares
+        let tiling = Tiling::mapped(&Sides::of(&array), Dataflow::OutputStationary, Depthwise::Diagonal, &gemm);
+        assert_eq!((tiling.shared, tiling.tiles()), (1, 20));
+        // a product of activations is none of the rule's
+        let heads = gemm.repeated(10, GemmKind::Activations).unwrap();
+        let tiling = Tiling::mapped(&Sides::of(&array), Dataflow::WeightStationary, Depthwise::Diagonal, &heads);
+        assert_eq!(tiling, Tiling::new(&array, Dataflow::WeightStationary, &heads));
     }
 
     #[test]

@@ -72,6 +72,12 @@ impl Gemm {
         Self { repeats, kind, ..self }.checked()
     }
 
+    /// One of its repeats.
+    #[must_use]
+    pub fn of_one(self) -> Self {
+        Self { repeats: 1, ..self }
+    }
+
     /// The share of one of several arrays: never more than the whole, so nothing is left to check.
     pub(super) fn shrunk(self, m: u64, n: u64) -> Self {
         Self { m: m.min(self.m), n: n.min(self.n), ..self }

@@ -3,37 +3,44 @@
 use std::path::Path;
 
 use crate::accel::{Accelerator, Array, Shipped};
+use crate::jobs::NamedAccelerator;
 use crate::load;
 
-use super::End;
 use super::numbers::digits;
 use super::table::{Columns, table};
+use super::{End, Notes};
 
 const EXAMPLES: &str = "\
 Examples:
   systole accel
   systole accel small-32x32
-  systole accel small-32x32 > my-array.yaml";
+  systole accel small-32x32 > my-array.yaml
+  systole accel scale.cfg > my-array.yaml";
 
 /// What `accel` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Print this accelerator's file (a shipped name, or a path) instead of the list
+    /// Print this accelerator's file (a shipped name, or a path; of a SCALE-Sim .cfg what it amounts to) instead of the
+    /// list
     name: Option<String>,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<End> {
+pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
     match args.name {
-        Some(name) => super::output(&text(&name)?)?,
+        Some(name) => super::output(&text(&name, notes)?)?,
         None => super::output(&list()?)?,
     }
     Ok(End::Done)
 }
 
 /// The file of an accelerator, after it was read as one.
-fn text(name: &str) -> anyhow::Result<String> {
-    Accelerator::named_or_path(name)?;
+fn text(name: &str, notes: Notes) -> anyhow::Result<String> {
+    let NamedAccelerator { yaml, notes: said, .. } = NamedAccelerator::load(name, None)?;
+    said.iter().for_each(|note| notes.line(note));
+    if let Some(yaml) = yaml {
+        return Ok(yaml);
+    }
     match Accelerator::shipped().iter().find(|shipped| shipped.name == name) {
         Some(shipped) => Ok(shipped.text.to_owned()),
         None => Ok(load::text(Path::new(name))?),

@@ -26,7 +26,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Files: a network, an accelerator, a job, an architecture (held against the job of its space, if that is given
-    /// as well), or a SCALE-Sim topology
+    /// as well), or SCALE-Sim's: a topology (.csv) or a configuration (.cfg)
     #[arg(required_unless_present = "schema", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Print the JSON Schema of a kind instead: network, accelerator, job, architecture, estimate, history or summary

@@ -1,6 +1,7 @@
 //! The command line: one file for each verb. Only this room prints.
 
 mod accel;
+mod calibrate;
 mod check;
 mod estimate;
 mod numbers;
@@ -38,6 +39,7 @@ Examples:
   systole estimate network.yaml --accel small-32x32
   systole search search-spaces/demo.yaml
   systole pareto results/*-s0
+  systole calibrate rows.csv --accel my-array.yaml --out calibrated.yaml
   systole check search-spaces/*.yaml
 
 Results go to stdout, progress to stderr. Exit code 0: done; 1: the answer is partial; 2: an error; 130: stopped.";
@@ -50,6 +52,8 @@ enum Verb {
     Estimate(estimate::Args),
     /// Find the front of accuracy and latency of runs
     Pareto(pareto::Args),
+    /// Fit an accelerator's latency to measured times
+    Calibrate(calibrate::Args),
     /// Check files, and say what they hold
     Check(check::Args),
     /// List the shipped accelerators, or print one
@@ -121,8 +125,9 @@ fn run(cli: Cli) -> anyhow::Result<End> {
         Verb::Search(args) => search::run(args, notes),
         Verb::Estimate(args) => estimate::run(args, notes),
         Verb::Pareto(args) => pareto::run(args, notes),
+        Verb::Calibrate(args) => calibrate::run(args, notes),
         Verb::Check(args) => check::run(args),
-        Verb::Accel(args) => accel::run(args),
+        Verb::Accel(args) => accel::run(args, notes),
     }
 }
 

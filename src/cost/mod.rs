@@ -21,10 +21,13 @@ pub use table::CostError;
 use liveness::Liveness;
 use table::{EdgeTables, QUANTITIES, Tables};
 
-use crate::accel::Accelerator;
+use crate::accel::{Accelerator, Calibration};
 use crate::estimate::Target;
 use crate::space::Space;
 use crate::units::Megahertz;
+
+/// Place of the calibrated milliseconds among the quantities of a table.
+const LAYERS_MS: usize = 2;
 
 /// What stands for the hardware in the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +68,13 @@ pub struct CostModel {
     kind: CostKind,
     pes: f64,
     clock: Megahertz,
+    /// The calibration with the batch, where the accelerator has one.
+    calibration: Option<(Calibration, f64)>,
     shape: Probabilities,
     edges: Vec<EdgeTables>,
     classifier: (usize, Tables),
     liveness: Liveness,
+    local: bool,
 }
 
 /// Latency and utilization with their gradients.
@@ -90,24 +96,30 @@ impl CostModel {
     /// # Errors
     /// [`CostError`] where a candidate does not fit its edge or a number overflows.
     pub fn new(space: &Space, target: &Target<'_>, kind: CostKind) -> Result<Self, CostError> {
-        let Accelerator { array, clock, .. } = target.accelerator;
-        #[expect(clippy::cast_precision_loss, reason = "PEs are far below 2^52")]
+        let Accelerator { array, clock, calibration, .. } = target.accelerator;
+        #[expect(clippy::cast_precision_loss, reason = "PEs and batches are far below 2^52")]
         let pes = array.pes() as f64;
         Ok(Self {
             kind,
             pes,
             clock: *clock,
+            calibration: calibration.clone().map(|calibration| (calibration, target.batch as f64)),
             shape: Probabilities::zeros(space),
             edges: table::edges(space, target)?,
             classifier: (space.join(space.last()).width.0, table::classifier(space, target)?),
             liveness: Liveness::new(space),
+            local: target.engine().map_err(CostError::Estimate)?.is_local(),
         })
     }
 
-    /// Whether `P(live)` is exact, or the product of two approximations because too many choices may cut edges.
+    /// Whether the expectation is exact. It is not where `P(live)` is the product of two approximations because too many
+    /// choices may cut edges, nor where a layer's cycles depend on what stands around it ([`Engine::is_local`]): the
+    /// tables then price each edge with ends on chip as far as its own layers let them, and no sums of joins.
+    ///
+    /// [`Engine::is_local`]: crate::accel::Engine::is_local
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.liveness.is_exact()
+        self.local && self.liveness.is_exact()
     }
 
     /// Expected cycles and MACs where the choices follow `probabilities`.
@@ -133,12 +145,11 @@ impl CostModel {
                 };
                 let mut utilization_gradient = cost.macs_gradient.scaled(by_macs);
                 utilization_gradient.add_scaled(&cost.cycles_gradient, by_cycles);
-                Hardware {
-                    latency_ms: cost.cycles * scale,
-                    utilization,
-                    latency_gradient: cost.cycles_gradient.scaled(scale),
-                    utilization_gradient,
-                }
+                let (latency_ms, latency_gradient) = match &self.calibration {
+                    None => (cost.cycles * scale, cost.cycles_gradient.scaled(scale)),
+                    Some((calibration, batch)) => self.calibrated(probabilities, calibration, *batch),
+                };
+                Hardware { latency_ms, utilization, latency_gradient, utilization_gradient }
             }
             CostKind::Flops => Hardware {
                 latency_ms: cost.macs / self.pes * scale,
@@ -147,6 +158,13 @@ impl CostModel {
                 utilization_gradient: self.shape.clone(),
             },
         }
+    }
+
+    /// Calibrated time of the expected sum over layers, with the constant and under the ceiling, and its gradient.
+    fn calibrated(&self, probabilities: &Probabilities, calibration: &Calibration, batch: f64) -> (f64, Probabilities) {
+        let (layers_ms, gradient) = self.quantity(probabilities, LAYERS_MS);
+        let image = calibration.image(layers_ms);
+        (batch * image.ms, gradient.scaled(batch * image.slope))
     }
 
     fn quantity(&self, probabilities: &Probabilities, quantity: usize) -> (f64, Probabilities) {

@@ -6,13 +6,20 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::probabilities::Probabilities;
-use crate::accel::ArrayCost;
+use crate::accel::Cost;
 use crate::estimate::{EstimateError, Target};
 use crate::network::{Network, NetworkError};
 use crate::space::{Candidate, DeriveError, Edge, Space};
 
-/// Cycles and MACs.
-pub(super) const QUANTITIES: usize = 2;
+/// Cycles, MACs, and calibrated milliseconds of layers (nought where the accelerator is not calibrated).
+pub(super) const QUANTITIES: usize = 3;
+
+/// What one option costs.
+#[derive(Debug, Clone, Copy)]
+struct OptionCost {
+    whole: Cost,
+    layers_ms: f64,
+}
 
 /// Why the tables of a space cannot be filled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,11 +47,12 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    fn of(costs: &[ArrayCost]) -> Self {
+    fn of(costs: &[OptionCost]) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "expectations are floating point; below 2^53 they are exact")]
         let quantities = [
-            costs.iter().map(|cost| cost.cycles.0 as f64).collect(),
-            costs.iter().map(|cost| cost.macs.0 as f64).collect(),
+            costs.iter().map(|cost| cost.whole.cycles.0 as f64).collect(),
+            costs.iter().map(|cost| cost.whole.macs.0 as f64).collect(),
+            costs.iter().map(|cost| cost.layers_ms).collect(),
         ];
         Self { quantities }
     }
@@ -136,7 +144,7 @@ fn fill(space: &Space, edge: &Edge, candidate: &Candidate, target: &Target<'_>) 
         cost(&fragment, target)
     };
     let (sources, targets) = (space.options(edge.from), space.options(edge.to));
-    let costs: Result<Vec<ArrayCost>, CostError> = match ends(space, edge) {
+    let costs: Result<Vec<OptionCost>, CostError> = match ends(space, edge) {
         Ends::One => sources.iter().map(|&width| one(width, width)).collect(),
         Ends::Two => {
             sources.iter().flat_map(|&i| targets.iter().map(move |&j| (i, j))).map(|(i, j)| one(i, j)).collect()
@@ -145,14 +153,14 @@ fn fill(space: &Space, edge: &Edge, candidate: &Candidate, target: &Target<'_>) 
     Ok(Tables::of(&costs?))
 }
 
-fn cost(network: &Network, target: &Target<'_>) -> Result<ArrayCost, CostError> {
-    Ok(target.network_cost(network)?)
+fn cost(network: &Network, target: &Target<'_>) -> Result<OptionCost, CostError> {
+    Ok(OptionCost { whole: target.fragment_cost(network)?, layers_ms: target.network_layers_ms(network)? })
 }
 
 /// The classifier's costs over the widths of the last join.
 pub(super) fn classifier(space: &Space, target: &Target<'_>) -> Result<Tables, CostError> {
     let one = |&width: &u64| cost(&space.classifier_fragment(width)?, target);
-    let costs: Result<Vec<ArrayCost>, CostError> = space.options(space.last()).iter().map(one).collect();
+    let costs: Result<Vec<OptionCost>, CostError> = space.options(space.last()).iter().map(one).collect();
     Ok(Tables::of(&costs?))
 }
 

@@ -2,7 +2,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::*;
-use crate::accel::Timing;
+use crate::accel::{Timing, VectorUnit};
 use crate::estimate;
 use crate::load;
 use crate::network::Shape;
@@ -214,6 +214,31 @@ fn an_output_that_is_cut_off_for_certain_costs_the_classifier() {
 }
 
 #[test]
+fn memory_that_keeps_nothing_is_exact_and_what_stands_around_a_layer_is_not() {
+    let space = cells("[conv: { kernel: [1, 3] }, zero]", "shared", 1);
+    let mut accelerator = Accelerator::parse(
+        "name: a\narray: { rows: 8, cols: 8 }\ndataflow: weight-stationary\nclock-mhz: 1000\n\
+         memory: { bandwidth-gb-per-s: 1, accumulator-rows: 7 }\n",
+        "a.yaml",
+    )
+    .unwrap();
+    let exact = |accelerator: &Accelerator| {
+        let target = Target::of(accelerator);
+        let model = CostModel::new(&space, &target, CostKind::Expected).unwrap();
+        let same = all_architectures(&space).into_iter().filter_map(|architecture| {
+            let network = space.derive(&architecture).ok()?;
+            let cycles = target.network_cost(&network).unwrap().cycles.0 as f64;
+            Some((model.expect(&Probabilities::one_hot(&space, &architecture)).cycles - cycles).abs() <= 1e-9 * cycles)
+        });
+        let same: Vec<bool> = same.collect();
+        (model.is_exact(), same.into_iter().all(|same| same))
+    };
+    assert_eq!(exact(&accelerator), (true, true));
+    accelerator.vector = Some(VectorUnit { lanes: 1, ops_per_cycle: 1, exponential_factor: 1 });
+    assert_eq!(exact(&accelerator), (false, false));
+}
+
+#[test]
 fn gradients_of_shared_cells_agree_with_central_differences() {
     let space = cells("[conv: { kernel: [1, 3] }, separable: { kernel: 5 }, identity, zero]", "shared", 2);
     assert!(model(&space, CostKind::Expected).is_exact());
@@ -322,4 +347,51 @@ fn the_likeliest_of_equals_is_the_first() {
     let space = space(CHAIN);
     let flat = Probabilities::uniform(&space).argmax();
     assert_eq!(flat, space.first());
+}
+
+/// The array of [`accelerator`] with a calibration: spills, gates, launches, and a ceiling if there is one.
+fn calibrated(ceiling_ms: Option<f64>) -> Accelerator {
+    let ceiling = ceiling_ms.map_or(String::new(), |ms| format!("  ceiling-ms: {ms}\n"));
+    let text = format!(
+        "name: c\narray: {{ rows: 4, cols: 4 }}\ndataflow: weight-stationary\nclock-mhz: 1000\ntiming: ideal\n\
+         calibration:\n  law:\n    network:\n      capacity-elements: 700\n      spilled-lanes: padded\n      \
+         terms: {{ constant-ns: 900, dense-launch-ns: 70, depthwise-launch-ns: 110, gate-launch-ns: 130, \
+         tile-row-ns: 1.3, depthwise-tap-ns: 0.2, gate-element-ns: 0.7, dense-excess-element-ns: 0.9, \
+         depthwise-spilled-element-ns: 0.4 }}\n{ceiling}  measured: {{ rows: 30, from-ms: 1, to-ms: 2, form: a, \
+         folds: 5, seed: 0, mape-percent: 2, spearman: 1, kendall: 1 }}\n"
+    );
+    Accelerator::parse(&text, "c.yaml").unwrap()
+}
+
+const MANY: &str = "[conv: { kernel: [1, 3] }, separable: { kernel: 5 }, identity, zero]";
+
+#[test]
+fn at_one_choice_the_calibrated_latency_is_the_estimators() {
+    for (ceiling, space) in [(None, space(CHAIN)), (Some(0.06), space(CHAIN)), (None, cells(MANY, "own", 2))] {
+        let accelerator = calibrated(ceiling);
+        let target = Target { batch: 2, ..Target::of(&accelerator) };
+        let model = CostModel::new(&space, &target, CostKind::Expected).unwrap();
+        let mut stream = ChaCha8Rng::seed_from_u64(5);
+        let mut reached = 0;
+        for _ in 0..40 {
+            let architecture = random_architecture(&space, &mut stream);
+            let Ok(network) = space.derive(&architecture) else { continue };
+            let exact = estimate::network(&network, &target).unwrap().total.latency_ms;
+            let found = model.hardware(&Probabilities::one_hot(&space, &architecture)).latency_ms;
+            assert!((found - exact).abs() <= 1e-9 * exact, "{found} is not {exact}");
+            reached += 1;
+        }
+        assert!(reached >= 20, "{reached}");
+    }
+}
+
+#[test]
+fn the_gradient_of_calibrated_latency_is_that_of_differences() {
+    for ceiling in [None, Some(0.06)] {
+        let space = space(CHAIN);
+        let accelerator = calibrated(ceiling);
+        let model = CostModel::new(&space, &Target::of(&accelerator), CostKind::Expected).unwrap();
+        let at = interior(&space, 4);
+        check_gradient(&at, &model.hardware(&at).latency_gradient, |p| model.hardware(p).latency_ms);
+    }
 }

@@ -1,7 +1,10 @@
 //! An operator and its shapes as work for an accelerator.
 
-use crate::accel::{Accelerator, ArrayCost, CostError, Gemm, GemmKind, Timing, WorkloadError};
-use crate::network::{Network, Op, Shape};
+use super::plan::{Ends, Plan};
+use crate::accel::{
+    Accelerator, Cost, CostError, Engine, Gemm, GemmKind, LayerCost, Timing, VectorWork, Work, Workload, WorkloadError,
+};
+use crate::network::{Activation, Network, Op, Pool, ResizeMode, Shape};
 
 /// Why a layer has no estimate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +28,11 @@ pub enum EstimateError {
     /// A row of a SCALE-Sim file is no product.
     #[error(transparent)]
     Row(#[from] crate::import::scale_sim::RowError),
-    /// A sum over the layers passes 64 bits.
-    #[error("the sum over the layers up to `{layer}` passes 64 bits")]
+    /// The accelerator and the timing do not go together.
+    #[error(transparent)]
+    Accelerator(#[from] CostError),
+    /// A sum over the layers is beyond what is counted.
+    #[error("the sums over the layers up to `{layer}` must be below 2^63 cycles and below 2^64 of anything else")]
     Sum {
         /// The layer at which it does.
         layer: String,
@@ -54,29 +60,151 @@ impl<'a> Target<'a> {
         Self { accelerator, timing: accelerator.timing, batch: 1 }
     }
 
-    /// Cycles, tiles and MACs of `gemm`.
+    /// The accelerator under the timing.
     ///
     /// # Errors
-    /// [`EstimateError::Cost`] with the name of the layer.
-    pub fn cost(&self, layer: &str, gemm: &Gemm) -> Result<ArrayCost, EstimateError> {
-        let cost = self.accelerator.array_cost(self.timing, gemm);
-        cost.map_err(|source| EstimateError::Cost { layer: layer.to_owned(), source })
+    /// [`EstimateError::Accelerator`] where the timing does not cover it.
+    pub fn engine(&self) -> Result<Engine, EstimateError> {
+        Ok(self.accelerator.engine(self.timing)?)
     }
 
-    /// Cycles, tiles and MACs of all products in `network`.
+    /// What `network` costs, from image to output.
     ///
     /// # Errors
     /// [`EstimateError`] with the layer at which it fails.
-    pub fn network_cost(&self, network: &Network) -> Result<ArrayCost, EstimateError> {
-        let mut total = ArrayCost::default();
-        for (_, node) in network.nodes() {
-            let gemm = gemm(&node.op, &node.shape, self.batch)
-                .map_err(|source| EstimateError::Workload { layer: node.name.clone(), source })?;
-            let Some(gemm) = gemm else { continue };
-            let cost = self.cost(&node.name, &gemm)?;
+    pub fn network_cost(&self, network: &Network) -> Result<Cost, EstimateError> {
+        self.cost_between(network, Ends::OffChip)
+    }
+
+    /// What `network` costs as a part of a larger one: its input and its output may stay on chip, as far as its own
+    /// layers let them.
+    ///
+    /// # Errors
+    /// As [`Target::network_cost`].
+    pub fn fragment_cost(&self, network: &Network) -> Result<Cost, EstimateError> {
+        self.cost_between(network, Ends::OnChip)
+    }
+
+    fn cost_between(&self, network: &Network, ends: Ends) -> Result<Cost, EstimateError> {
+        let engine = self.engine()?;
+        let plan = Plan::new(network, self, &engine, ends)?;
+        let mut total = Cost::default();
+        for ((_, node), layer) in network.nodes().zip(plan.layers()) {
+            let cost = layer_cost(&engine, &node.name, layer)?.cost;
             total = total.checked_add(cost).ok_or_else(|| EstimateError::Sum { layer: node.name.clone() })?;
         }
         Ok(total)
+    }
+}
+
+/// What `layer` costs; its name stands in the error.
+pub(super) fn layer_cost(engine: &Engine, name: &str, layer: &Workload) -> Result<LayerCost, EstimateError> {
+    engine.cost(layer).map_err(|source| EstimateError::Cost { layer: name.to_owned(), source })
+}
+
+/// What `op` with output `out` on `batch` images asks of an accelerator, where it is not done on the way by the layer
+/// before it; `inputs` are the values of each input for one image.
+///
+/// # Errors
+/// [`WorkloadError`] for a product as [`gemm`], [`CostError::Vector`] where operations pass 64 bits.
+pub(super) fn work(op: &Op, out: &Shape, inputs: &[u64], batch: u64) -> Result<Work, Uncountable> {
+    if let Some(gemm) = gemm(op, out, batch)? {
+        return Ok(Work::Product(gemm));
+    }
+    let [values, read] = [out.elements(), inputs.first().copied().unwrap_or(0)];
+    let times = |factor: Option<u64>, values: u64| factor?.checked_mul(values)?.checked_mul(batch);
+    let operations = |count: Option<u64>| {
+        let operations = count.ok_or(CostError::Vector)?;
+        Ok(Work::Vector(VectorWork { operations, exponentials: 0 }))
+    };
+    let exponentials = || {
+        let exponentials = times(Some(1), values).ok_or(CostError::Vector)?;
+        Ok(Work::Vector(VectorWork { operations: 0, exponentials }))
+    };
+    match op {
+        Op::Pool(Pool { kernel: [height, width], .. }) => {
+            operations(times(height.checked_mul(*width).and_then(|area| area.checked_mul(2)), values))
+        }
+        Op::GlobalAveragePool => operations(times(Some(2), read)),
+        Op::Add | Op::Multiply => operations(times(Some(inputs.len().saturating_sub(1) as u64), values)),
+        Op::BatchNorm { .. } => operations(times(Some(1), values)),
+        Op::Activation(activation) => match activation {
+            Activation::Sigmoid
+            | Activation::Silu
+            | Activation::Gelu
+            | Activation::Tanh
+            | Activation::Elu { .. }
+            | Activation::Softplus => exponentials(),
+            Activation::Relu
+            | Activation::Relu6
+            | Activation::LeakyRelu { .. }
+            | Activation::HardSigmoid
+            | Activation::HardSwish
+            | Activation::Clip { .. } => operations(times(Some(1), values)),
+        },
+        // The sum, the sum of squares, the mean taken off, the factor.
+        Op::Norm(_) => operations(times(Some(4), values)),
+        Op::LocalResponseNorm { size } => operations(times(size.checked_add(2), values)),
+        Op::Reduce(_) => operations(times(Some(1), read)),
+        Op::Elementwise(function) if function.is_transcendental() => exponentials(),
+        Op::Elementwise(_) => operations(times(Some((inputs.len() as u64).saturating_sub(1).max(1)), values)),
+        // A multiplication and an addition for each of 4 or 16 samples around.
+        Op::Resize(resize) => match resize.mode {
+            ResizeMode::Nearest => Ok(Work::Free),
+            ResizeMode::Linear => operations(times(Some(2 * 4), values)),
+            ResizeMode::Cubic => operations(times(Some(2 * 16), values)),
+        },
+        Op::Softmax { .. } => exponentials(),
+        Op::Conv2d(_)
+        | Op::ConvTranspose2d(_)
+        | Op::Linear(_)
+        | Op::MatMul { .. }
+        | Op::Input
+        | Op::Embedding(_)
+        | Op::Concat { .. }
+        | Op::Identity
+        | Op::FitChannels { .. }
+        | Op::Zero { .. }
+        | Op::Flatten
+        | Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Slice(_)
+        | Op::Gather(_)
+        | Op::Pad(_)
+        | Op::Expand { .. }
+        | Op::Tensor(_) => Ok(Work::Free),
+    }
+}
+
+/// Work that is too large to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Uncountable {
+    /// A product.
+    Product(WorkloadError),
+    /// Vector work.
+    Vector(CostError),
+}
+
+impl From<WorkloadError> for Uncountable {
+    fn from(error: WorkloadError) -> Self {
+        Self::Product(error)
+    }
+}
+
+impl From<CostError> for Uncountable {
+    fn from(error: CostError) -> Self {
+        Self::Vector(error)
+    }
+}
+
+impl Uncountable {
+    /// The error of the layer that asks for it.
+    pub(super) fn of(self, layer: &str) -> EstimateError {
+        let layer = layer.to_owned();
+        match self {
+            Self::Product(source) => EstimateError::Workload { layer, source },
+            Self::Vector(source) => EstimateError::Cost { layer, source },
+        }
     }
 }
 

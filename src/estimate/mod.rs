@@ -1,32 +1,29 @@
 //! Network x accelerator: what every layer costs, and the whole.
 
+pub mod calibrate;
+mod calibrated;
 mod lower;
 mod peak;
+mod plan;
+mod reports;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use calibrated::measured_work;
 pub use lower::{EstimateError, Target, gemm};
+pub use reports::{ReportError, Reports, reports};
 
-use crate::accel::{Accelerator, ArrayCost, Gemm};
+pub use crate::accel::{Bound, Breakdown, Part, Shares, Traffic};
+
+use lower::layer_cost;
+use plan::{Ends, Plan};
+
+use crate::accel::{Accelerator, Cost, Engine, Gemm, LayerCost, Operand, Operands, Work, Workload};
 use crate::import::onnx::Coverage;
 use crate::import::scale_sim::{Row, RowKind};
-use crate::network::{Network, Node, NodeId};
+use crate::network::Network;
 use crate::units::{Bytes, Cycles, Macs};
-
-/// What limits a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Bound {
-    /// The array.
-    Array,
-    /// Memory traffic.
-    Memory,
-    /// The vector unit.
-    Vector,
-    /// Nothing: the layer is free.
-    None,
-}
 
 /// A change that is proposed, with the cycles of the whole network before and after.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,23 +51,52 @@ pub struct LayerEstimate {
     pub cycles: Cycles,
     /// Milliseconds for the whole batch.
     pub latency_ms: f64,
-    /// `MACs / (PEs * cycles in which operands stream)`: what tiling leaves; nothing without MACs.
+    /// `array MACs / (PEs * cycles in which operands stream)`: what tiling leaves; nothing without MACs of the array.
     pub mapping_utilization: Option<f64>,
-    /// `MACs / (PEs * cycles of the array)`: with load, fill and drain.
+    /// `array MACs / (PEs * cycles of the array)`: with load, fill and drain.
     pub overall_utilization: Option<f64>,
-    /// Compulsory traffic in: each weight and each input value once. Layers that multiply nothing count as fused.
+    /// `all MACs / (PEs * cycles)`: with memory, vector work and stalls.
+    pub end_to_end_utilization: Option<f64>,
+    /// Read from DRAM: weights and inputs. What is done on the way by another layer, or free, has no bytes.
     pub bytes_read: Bytes,
-    /// Compulsory traffic out: each output value once.
+    /// Written to DRAM: outputs.
     pub bytes_written: Bytes,
     /// Microjoules, where the accelerator has an energy table.
     pub energy_uj: Option<f64>,
-    /// What limits the layer.
+    /// What limits the layer: the longest of array, memory and vector unit.
     pub bound: Bound,
     /// Changes that would help.
     pub advice: Vec<Advice>,
+    /// Cycles of each unit, hidden or not.
+    pub units: UnitCycles,
+    /// What the cycles go to; the parts sum to them.
+    pub breakdown: Breakdown,
+    /// The largest part that is not useful.
+    pub largest_loss: Option<Part>,
+    /// The bytes, by operand.
+    pub traffic: Traffic,
+    /// How several arrays share the layer.
+    pub split: Shares,
     #[serde(skip)]
     #[schemars(skip)]
-    cost: ArrayCost,
+    cost: Cost,
+}
+
+/// How long each unit works, hidden behind another or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnitCycles {
+    /// The busiest array.
+    pub array: Cycles,
+    /// The traffic to and from DRAM.
+    pub memory: Cycles,
+    /// The vector unit.
+    pub vector: Cycles,
+}
+
+impl UnitCycles {
+    fn of(cost: &Cost) -> Self {
+        Self { array: cost.array.cycles, memory: cost.memory, vector: cost.vector }
+    }
 }
 
 /// The whole network on an accelerator. Utilizations are ratios of sums, never means over layers.
@@ -103,6 +129,14 @@ pub struct Total {
     pub peak_activation_bytes: Option<Bytes>,
     /// Batch over latency.
     pub images_per_second: Option<f64>,
+    /// Sum over the layers.
+    pub units: UnitCycles,
+    /// Sum over the layers; the parts sum to the cycles.
+    pub breakdown: Breakdown,
+    /// The largest part that is not useful.
+    pub largest_loss: Option<Part>,
+    /// Sum over the layers.
+    pub traffic: Traffic,
 }
 
 /// What a network does on an accelerator.
@@ -125,6 +159,15 @@ pub struct Estimate {
     pub coverage: Option<Coverage>,
 }
 
+impl Estimate {
+    /// What is estimated, in one line.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let Self { network, accelerator, timing, batch, .. } = self;
+        format!("{network} on {accelerator}, timing {timing}, batch {batch}")
+    }
+}
+
 /// Estimates `network` on `target`.
 ///
 /// # Errors
@@ -133,14 +176,19 @@ pub fn network(network: &Network, target: &Target<'_>) -> Result<Estimate, Estim
     if target.batch == 0 {
         return Err(EstimateError::Batch);
     }
-    let elements = |id: NodeId| network.node(id).shape.elements();
-    let inputs = |id: NodeId| network.inputs(id).into_iter().map(elements).fold(0, u64::saturating_add);
-    let layers: Result<Vec<LayerEstimate>, EstimateError> =
-        network.nodes().skip(1).map(|(id, node)| node_layer(node, inputs(id), target)).collect();
+    let engine = target.engine()?;
+    let plan = Plan::new(network, target, &engine, Ends::OffChip)?;
+    let asked = network.nodes().zip(plan.layers()).skip(1).map(|((_, node), layer)| Asked {
+        name: &node.name,
+        op: node.op.name(),
+        params: node.params(),
+        layer: *layer,
+    });
+    let layers: Result<Vec<LayerEstimate>, EstimateError> = asked.map(|asked| asked.answer(target, &engine)).collect();
     let mut estimate = summed(network.name(), layers?, target)?;
     let peak = peak::activation_elements(network).checked_mul(target.batch);
-    estimate.total.peak_activation_bytes =
-        peak.map(|elements| bytes(elements, target.accelerator.precision.activation_bits));
+    estimate.total.peak_activation_bytes = peak.map(|elements| target.accelerator.precision.activation_bytes(elements));
+    calibrated::network(&mut estimate, network, target)?;
     Ok(estimate)
 }
 
@@ -152,17 +200,28 @@ pub fn rows(name: &str, rows: &[Row], target: &Target<'_>) -> Result<Estimate, E
     if target.batch == 0 {
         return Err(EstimateError::Batch);
     }
-    let layer = |row: &Row| {
-        let gemm = row.gemm(target.batch)?;
-        let sizes = Sizes {
-            params: gemm.n().saturating_mul(gemm.k()).saturating_mul(gemm.repeats()),
-            input: row_inputs(row).saturating_mul(target.batch),
-            output: gemm.m().saturating_mul(gemm.n()).saturating_mul(gemm.repeats()),
+    let engine = target.engine()?;
+    let precision = &target.accelerator.precision;
+    let gemms = rows.iter().map(|row| row.gemm(target.batch)).collect::<Result<Vec<_>, _>>()?;
+    let params = |gemm: &Gemm| gemm.n().saturating_mul(gemm.k()).saturating_mul(gemm.repeats());
+    let all = gemms.iter().map(params).fold(0, u64::saturating_add);
+    let resident = target.accelerator.memory.holds_weights(precision.weight_bytes(all));
+    let asked = rows.iter().zip(&gemms).map(|(row, gemm)| {
+        let inputs = row_inputs(row).saturating_mul(target.batch);
+        let outputs = gemm.m().saturating_mul(gemm.n()).saturating_mul(gemm.repeats());
+        let weights = precision.weight_bytes(params(gemm));
+        let operands = Operands {
+            weights: if resident { Operand::on_chip(weights) } else { Operand::off_chip(weights) },
+            inputs: Operand::off_chip(precision.activation_bytes(inputs)),
+            outputs: Operand::off_chip(precision.activation_bytes(outputs)),
         };
-        product_layer((&row.name, row_op(row)), &gemm, sizes, target)
-    };
-    let layers: Result<Vec<LayerEstimate>, EstimateError> = rows.iter().map(layer).collect();
-    summed(name, layers?, target)
+        let layer = Workload { work: Work::Product(*gemm), operands };
+        Asked { name: &row.name, op: row_op(row), params: params(gemm), layer }
+    });
+    let layers: Result<Vec<LayerEstimate>, EstimateError> = asked.map(|asked| asked.answer(target, &engine)).collect();
+    let mut estimate = summed(name, layers?, target)?;
+    calibrated::rows(&mut estimate, rows, target)?;
+    Ok(estimate)
 }
 
 /// Input values of a row for one image, each once: a product does not say which of its rows overlap.
@@ -181,80 +240,54 @@ fn row_op(row: &Row) -> &'static str {
     }
 }
 
-/// Values of a layer's operands, for the whole batch.
-struct Sizes {
+/// A layer with its name.
+struct Asked<'a> {
+    name: &'a str,
+    op: &'static str,
     params: u64,
-    input: u64,
-    output: u64,
+    layer: Workload,
 }
 
-fn node_layer(node: &Node, inputs: u64, target: &Target<'_>) -> Result<LayerEstimate, EstimateError> {
-    let gemm = gemm(&node.op, &node.shape, target.batch)
-        .map_err(|source| EstimateError::Workload { layer: node.name.clone(), source })?;
-    let Some(gemm) = gemm else { return Ok(free_layer(node)) };
-    let sizes = Sizes {
-        params: node.params(),
-        input: inputs.saturating_mul(target.batch),
-        output: node.shape.elements().saturating_mul(target.batch),
-    };
-    product_layer((&node.name, node.op.name()), &gemm, sizes, target)
-}
-
-fn product_layer(
-    (name, op): (&str, &str),
-    gemm: &Gemm,
-    sizes: Sizes,
-    target: &Target<'_>,
-) -> Result<LayerEstimate, EstimateError> {
-    let cost = target.cost(name, gemm)?;
-    let Accelerator { array, clock, precision, .. } = target.accelerator;
-    let read =
-        bytes(sizes.params, precision.weight_bits).0.saturating_add(bytes(sizes.input, precision.activation_bits).0);
-    Ok(LayerEstimate {
-        name: name.to_owned(),
-        op: op.to_owned(),
-        macs: cost.macs,
-        params: sizes.params,
-        cycles: cost.cycles,
-        latency_ms: clock.milliseconds(cost.cycles),
-        mapping_utilization: cost.mapping_utilization(array),
-        overall_utilization: cost.overall_utilization(array),
-        bytes_read: Bytes(read),
-        bytes_written: bytes(sizes.output, precision.activation_bits),
-        energy_uj: None,
-        bound: Bound::Array,
-        advice: Vec::new(),
-        cost,
-    })
-}
-
-fn free_layer(node: &Node) -> LayerEstimate {
-    LayerEstimate {
-        name: node.name.clone(),
-        op: node.op.name().to_owned(),
-        macs: Macs(0),
-        params: node.params(),
-        cycles: Cycles(0),
-        latency_ms: 0.0,
-        mapping_utilization: None,
-        overall_utilization: None,
-        bytes_read: Bytes(0),
-        bytes_written: Bytes(0),
-        energy_uj: None,
-        bound: Bound::None,
-        advice: Vec::new(),
-        cost: ArrayCost::default(),
+impl Asked<'_> {
+    fn answer(self, target: &Target<'_>, engine: &Engine) -> Result<LayerEstimate, EstimateError> {
+        let LayerCost { cost, bound, shares } = layer_cost(engine, self.name, &self.layer)?;
+        let Accelerator { array, clock, .. } = target.accelerator;
+        let read = cost.traffic.read().ok_or_else(|| EstimateError::Sum { layer: self.name.to_owned() })?;
+        Ok(LayerEstimate {
+            name: self.name.to_owned(),
+            op: self.op.to_owned(),
+            macs: cost.macs,
+            params: self.params,
+            cycles: cost.cycles,
+            latency_ms: clock.milliseconds(cost.cycles),
+            mapping_utilization: cost.array.mapping_utilization(array),
+            overall_utilization: cost.array.overall_utilization(array),
+            end_to_end_utilization: cost.end_to_end_utilization(array),
+            bytes_read: read,
+            bytes_written: cost.traffic.outputs,
+            energy_uj: target.accelerator.energy.map(|_| cost.energy.microjoules()),
+            bound,
+            advice: Vec::new(),
+            units: UnitCycles::of(&cost),
+            breakdown: cost.breakdown,
+            largest_loss: cost.breakdown.largest_loss(),
+            traffic: cost.traffic,
+            split: shares,
+            cost,
+        })
     }
 }
 
 fn summed(name: &str, layers: Vec<LayerEstimate>, target: &Target<'_>) -> Result<Estimate, EstimateError> {
-    let mut cost = ArrayCost::default();
+    let mut cost = Cost::default();
+    let mut read = Bytes(0);
     for layer in &layers {
-        cost = cost.checked_add(layer.cost).ok_or_else(|| EstimateError::Sum { layer: layer.name.clone() })?;
+        let beyond = || EstimateError::Sum { layer: layer.name.clone() };
+        cost = cost.checked_add(layer.cost).ok_or_else(beyond)?;
+        read = read.checked_add(layer.bytes_read).ok_or_else(beyond)?;
     }
     let Accelerator { name: accelerator, array, clock, precision, .. } = target.accelerator;
-    let sum = |value: fn(&LayerEstimate) -> u64| layers.iter().map(value).fold(0, u64::saturating_add);
-    let params = sum(|layer| layer.params);
+    let params = layers.iter().map(|layer| layer.params).fold(0, u64::saturating_add);
     let latency_ms = clock.milliseconds(cost.cycles);
     #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
     let images = target.batch as f64;
@@ -263,15 +296,19 @@ fn summed(name: &str, layers: Vec<LayerEstimate>, target: &Target<'_>) -> Result
         params,
         cycles: cost.cycles,
         latency_ms,
-        mapping_utilization: cost.mapping_utilization(array),
-        overall_utilization: cost.overall_utilization(array),
-        end_to_end_utilization: cost.overall_utilization(array),
-        energy_uj: None,
-        bytes_read: Bytes(sum(|layer| layer.bytes_read.0)),
-        bytes_written: Bytes(sum(|layer| layer.bytes_written.0)),
-        weight_bytes: bytes(params, precision.weight_bits),
+        mapping_utilization: cost.array.mapping_utilization(array),
+        overall_utilization: cost.array.overall_utilization(array),
+        end_to_end_utilization: cost.end_to_end_utilization(array),
+        energy_uj: target.accelerator.energy.map(|_| cost.energy.microjoules()),
+        bytes_read: read,
+        bytes_written: cost.traffic.outputs,
+        weight_bytes: precision.weight_bytes(params),
         peak_activation_bytes: None,
         images_per_second: (latency_ms > 0.0).then(|| images / latency_ms * 1e3),
+        units: UnitCycles::of(&cost),
+        breakdown: cost.breakdown,
+        largest_loss: cost.breakdown.largest_loss(),
+        traffic: cost.traffic,
     };
     Ok(Estimate {
         network: name.to_owned(),
@@ -282,12 +319,6 @@ fn summed(name: &str, layers: Vec<LayerEstimate>, target: &Target<'_>) -> Result
         total,
         coverage: None,
     })
-}
-
-/// Bytes of `values` at `bits` each, rounded up.
-fn bytes(values: u64, bits: u32) -> Bytes {
-    let bits = u128::from(values) * u128::from(bits);
-    Bytes(u64::try_from(bits.div_ceil(8)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::accelerator::{NamedAccelerator, NamedAcceleratorError, is_scale_sim_config};
 use super::estimate::{Model, ModelError};
 use super::kind::{FileKind, KindError};
 use super::spec::{Job, JobError, Overrides};
@@ -29,7 +30,7 @@ pub enum Verdict {
     /// A network.
     Network(NetworkFacts),
     /// An accelerator.
-    Accelerator(AcceleratorFacts),
+    Accelerator(Box<AcceleratorFacts>),
     /// A job.
     Job(Box<JobFacts>),
     /// An architecture.
@@ -115,6 +116,8 @@ pub enum CheckError {
     #[error(transparent)]
     Job(#[from] JobError),
     #[error(transparent)]
+    Accelerator(#[from] NamedAcceleratorError),
+    #[error(transparent)]
     Model(#[from] ModelError),
     #[error("{origin}: {source}")]
     Extent { origin: String, source: Box<ExtentError> },
@@ -160,13 +163,17 @@ fn one(path: &Path) -> Result<Verdict, CheckError> {
         load::text(path)?;
         return Err(CheckError::Json { path: path.to_owned() });
     }
+    if is_scale_sim_config(&path.to_string_lossy()) {
+        let NamedAccelerator { accelerator, .. } = NamedAccelerator::load(&path.to_string_lossy(), None)?;
+        return Ok(Verdict::Accelerator(Box::new(AcceleratorFacts { accelerator })));
+    }
     let origin = path.display().to_string();
     let text = load::text(path)?;
     match FileKind::of(&text, &origin)? {
         FileKind::Network => Ok(Verdict::Network(network_facts(&Network::parse(&text, &origin)?))),
         FileKind::Accelerator => {
             let accelerator = Accelerator::parse(&text, &origin)?;
-            Ok(Verdict::Accelerator(AcceleratorFacts { accelerator }))
+            Ok(Verdict::Accelerator(Box::new(AcceleratorFacts { accelerator })))
         }
         FileKind::Job => {
             let job = Job::parse(&text, &origin, &Overrides::default())?;

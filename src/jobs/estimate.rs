@@ -4,25 +4,32 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::accelerator::{NamedAccelerator, NamedAcceleratorError};
 use super::kind::FileKind;
-use crate::accel::{AccelError, Accelerator, CostError, Timing};
-use crate::estimate::{self, Estimate, EstimateError, LayerEstimate, Target};
+use super::strings::{self, Strings, StringsError};
+use crate::accel::{Accelerator, CostError, Timing};
+use crate::estimate::{self, Estimate, EstimateError, Target};
 use crate::import::onnx::{self, Onnx, OnnxError};
 use crate::import::scale_sim::{self, Row, ScaleSimError};
 use crate::load::{self, LoadError};
 use crate::network::Network;
+use crate::units::Megahertz;
 
 /// What is asked.
 #[derive(Debug, Clone)]
 pub struct EstimateRequest {
-    /// Files of networks.
+    /// Files of networks; where there is a space, also architecture strings.
     pub networks: Vec<PathBuf>,
+    /// What reads architecture strings: a job, or the name of a skeleton of genotypes.
+    pub space: Option<String>,
     /// Names of shipped accelerators, or paths.
     pub accelerators: Vec<String>,
     /// Images at once.
     pub batch: u64,
     /// The timing, where not each accelerator's own.
     pub timing: Option<Timing>,
+    /// The clock, where not each accelerator's own.
+    pub clock: Option<Megahertz>,
     /// What ONNX files leave open.
     pub onnx: onnx::Options,
 }
@@ -81,9 +88,12 @@ pub enum EstimateJobError {
     /// A network that cannot be read.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A space that cannot be read, or a string that names none of its architectures.
+    #[error(transparent)]
+    Strings(#[from] StringsError),
     /// An accelerator that cannot be read.
     #[error(transparent)]
-    Accelerator(#[from] AccelError),
+    Accelerator(#[from] NamedAcceleratorError),
     /// A timing that an accelerator refuses.
     #[error("accelerator `{accelerator}`: {source}")]
     Timing {
@@ -156,10 +166,11 @@ fn network(path: &Path) -> Result<Network, ModelError> {
 /// # Errors
 /// The first [`EstimateJobError`] in that order.
 pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobError> {
-    let accelerators = request.accelerators.iter().map(|name| accelerator(name, request.timing));
+    let accelerators = request.accelerators.iter().map(|name| accelerator(name, request));
     let accelerators: Vec<(Accelerator, Timing)> = accelerators.collect::<Result<_, _>>()?;
-    let models = request.networks.iter().map(|path| Ok((path, Model::load(path, &request.onnx)?)));
-    let models: Vec<(&PathBuf, Model)> = models.collect::<Result<_, ModelError>>()?;
+    let strings = request.space.as_deref().map(Strings::load).transpose()?;
+    let models = request.networks.iter().map(|path| Ok((path, model(path, strings.as_ref(), &request.onnx)?)));
+    let models: Vec<(&PathBuf, Model)> = models.collect::<Result<_, EstimateJobError>>()?;
     let pairs: Vec<_> = models.iter().flat_map(|model| accelerators.iter().map(move |accel| (model, accel))).collect();
     let one = |((path, model), (accelerator, timing)): (&(&PathBuf, Model), &(Accelerator, Timing))| {
         let target = Target { accelerator, timing: *timing, batch: request.batch };
@@ -174,22 +185,28 @@ pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobE
     estimates.into_iter().collect()
 }
 
-fn accelerator(name: &str, timing: Option<Timing>) -> Result<(Accelerator, Timing), EstimateJobError> {
-    let accelerator = Accelerator::named_or_path(name)?;
-    let timing = timing.unwrap_or(accelerator.timing);
+/// The network of a file, or of an architecture string where something reads those.
+fn model(given: &Path, strings: Option<&Strings>, options: &onnx::Options) -> Result<Model, EstimateJobError> {
+    let text = given.to_string_lossy();
+    match strings {
+        Some(strings) if strings::is_string(&text) => Ok(Model::Network(strings.network(&text)?)),
+        None if text.contains("Genotype(") => Err(StringsError::NoSpace.into()),
+        Some(_) | None => Ok(Model::load(given, options)?),
+    }
+}
+
+fn accelerator(name: &str, request: &EstimateRequest) -> Result<(Accelerator, Timing), EstimateJobError> {
+    let accelerator = NamedAccelerator::load(name, request.clock)?.accelerator;
+    let timing = request.timing.unwrap_or(accelerator.timing);
     let covered = timing.covers(accelerator.dataflow, accelerator.array.count);
     covered.map_err(|source| EstimateJobError::Timing { accelerator: accelerator.name.clone(), source })?;
     Ok((accelerator, timing))
 }
 
-/// Leaves the `count` layers that lose most cycles to idle PEs, `cycles * (1 - overall utilization)`, most first; the
-/// totals stay those of the whole network.
+/// Leaves the `count` layers that lose most cycles to idle PEs, all but the useful ones, most first; the totals stay
+/// those of the whole network.
 pub fn keep_worst(estimate: &mut Estimate, count: usize) {
     estimate.layers.retain(|layer| layer.cycles.0 > 0);
-    estimate.layers.sort_by(|a, b| lost(b).total_cmp(&lost(a)));
+    estimate.layers.sort_by_key(|layer| std::cmp::Reverse(layer.cycles.0 - layer.breakdown.useful.0));
     estimate.layers.truncate(count);
-}
-
-fn lost(layer: &LayerEstimate) -> f64 {
-    layer.cycles.0 as f64 * (1.0 - layer.overall_utilization.unwrap_or(0.0))
 }

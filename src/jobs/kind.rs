@@ -60,7 +60,7 @@ impl FileKind {
     fn own_keys(self) -> &'static [&'static str] {
         match self {
             Self::Network => &["nodes", "input", "output"],
-            Self::Accelerator => &["array", "dataflow", "clock-mhz", "depthwise", "memory", "sources"],
+            Self::Accelerator => &["array", "dataflow", "clock-mhz", "depthwise", "memory", "calibration", "sources"],
             Self::Job => &["search", "objective", "data", "training", "accelerator", "seed"],
             Self::Architecture => &["operators", "widths"],
         }

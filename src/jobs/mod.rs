@@ -1,16 +1,25 @@
 //! One function for each verb of the command, returning records.
 
+mod accelerator;
+mod calibrate;
 mod check;
 mod estimate;
 mod kind;
 mod pareto;
 pub mod progress;
+mod reports;
 mod schema;
 #[cfg(feature = "torch")]
 pub mod search;
 mod set;
 pub mod spec;
+mod strings;
 
+pub use accelerator::{NamedAccelerator, NamedAcceleratorError, is_scale_sim_config};
+pub use calibrate::{
+    CalibrateJobError, CalibrateOutcome, CalibrateRequest, Judged, RowsError, WriteError, calibrate, parse_rows,
+    read_rows, write_calibrated,
+};
 pub use check::{
     AcceleratorFacts, ArchitectureFacts, CheckError, Checked, Derived, JobFacts, NetworkFacts, TopologyFacts, Verdict,
     check,
@@ -18,8 +27,10 @@ pub use check::{
 pub use estimate::{EstimateJobError, EstimateRequest, Model, ModelError, estimate, keep_worst};
 pub use kind::{FileKind, KindError};
 pub use pareto::{ParetoOutcome, ParetoRequest, ParetoWriteError, pareto, write_fronts};
+pub use reports::{ReportJobError, ReportRequest, reports, write_reports};
 pub use schema::{SchemaKind, UnknownSchema, schema};
 pub use spec::{Job, JobError, JobFile, Overrides};
+pub use strings::{Strings, StringsError, is_string};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod finish;
+mod pictures;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -10,17 +11,18 @@ use tch::Device;
 
 use super::progress::Progress;
 use super::spec::{
-    AugmentFile, DataSet, Job, JobError, Overrides, PrecisionFile, SHAPES_TEST, SHAPES_TRAINING, TrainingImages,
+    AugmentFile, CLASSES, DataSet, IMAGE, Job, JobError, Overrides, PrecisionFile, SHAPES_TEST, SHAPES_TRAINING,
+    TrainingImages,
 };
 use crate::cost::{CostError, CostModel};
 use crate::data::{Augment, DataError, Dataset, Flip, Layout, Loader, Pixels, SplitSizes, Splits, cifar, shapes};
 use crate::estimate::{EstimateError, Target};
-use crate::network::Network;
+use crate::network::{Network, Shape};
 use crate::record::{
     Environment, Existing, HistoryRecord, HistoryWriter, Position, RecordError, RunFolder, Summary, write, write_json,
 };
 use crate::search::{self, Outcome, Search, SearchError};
-use crate::space::{Architecture, DeriveError};
+use crate::space::{Architecture, DeriveError, Space};
 use crate::supernet::{Supernet, SupernetError, SupernetSettings};
 use crate::torch::file::TensorFileError;
 use crate::torch::{self, DeviceChoice, Precision, TorchError};
@@ -113,6 +115,17 @@ pub enum SearchJobError {
         /// The folder.
         path: PathBuf,
     },
+    /// A space for images of another data set.
+    #[error(
+        "the space is made for {input} images of {classes} classes, which no data set here holds: it can be estimated, \
+          calibrated and checked, not searched"
+    )]
+    OtherImages {
+        /// Shape of the images that it is made for.
+        input: Shape,
+        /// Classes that it tells apart.
+        classes: u64,
+    },
     /// A folder of another job.
     #[error("{}: the folder was made by another job than this one; compare its spec.yaml, or use another --out", path.display())]
     OtherJob {
@@ -156,8 +169,13 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     let job = &job.clone().settled(native(device));
     let finished = finished_before(job, options)?;
     if let Some(summary) = finished {
-        progress.say("the run is finished; nothing to do");
+        progress.say("the run is finished; its pictures are drawn anew");
+        pictures::draw_again(job, &RunFolder::open(&options.out)?)?;
         return Ok(SearchRun { folder: options.out.clone(), summary });
+    }
+    let Space { input, classes, .. } = &job.space;
+    if input.dims() != IMAGE.as_slice() || *classes != CLASSES {
+        return Err(SearchJobError::OtherImages { input: input.clone(), classes: *classes });
     }
     let pixels = pixels(job, options.data.as_deref())?;
     let dataset = Dataset::new(&pixels, device)?;

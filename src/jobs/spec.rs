@@ -90,6 +90,10 @@ impl DataSet {
     }
 }
 
+/// Shape of the images of every data set here.
+pub const IMAGE: [u64; 3] = [3, 32, 32];
+/// Classes of every data set here.
+pub const CLASSES: u64 = 10;
 /// Images of `shapes` to learn from.
 pub const SHAPES_TRAINING: u64 = 8_000;
 /// Images of `shapes` to judge by.
@@ -331,8 +335,8 @@ impl Job {
             let place = file.timing.as_ref().map_or_else(|| Place::of(&file.accelerator), Place::of);
             return Err(reject(place, error.to_string()));
         }
-        let input = Shape::new(&[3, 32, 32]).expect("a fixed shape");
-        let setting = Setting { name: &name, origin, input, classes: 10 };
+        let input = Shape::new(&IMAGE).expect("a fixed shape");
+        let setting = Setting { name: &name, origin, input, classes: CLASSES };
         let space = file.space.clone().into_space(&setting)?;
         let hardware_batch = ranges.whole("hardware-batch", &file.objective.hardware_batch, 1, 1 << 20)?.into();
         let settings = file.search.settings(&file.objective, file.seed, origin)?;
@@ -408,6 +412,13 @@ fn stages_fit(space: &Space, settings: &Settings, file: &JobFile, origin: &str) 
 /// The accelerator of a job, and its text where it is a file.
 fn accelerator(name: &Spanned<String>, origin: &str) -> Result<(Accelerator, Option<String>), JobError> {
     let place = Place::of(name);
+    if super::is_scale_sim_config(&name.value) {
+        let reason = format!(
+            "accelerator `{0}`: a configuration of SCALE-Sim; `systole accel {0} > NAME.yaml` makes an accelerator file of it",
+            name.value
+        );
+        return Err(JobError::Load(place.reject(origin, reason)));
+    }
     // What the command line gives stands in no text, and starts at the present folder.
     let path = match Path::new(origin).parent() {
         Some(folder) if place.line > 0 => folder.join(&name.value),

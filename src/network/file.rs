@@ -1,6 +1,7 @@
 //! The YAML form of a network.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 use std::path::Path;
 
@@ -623,21 +624,28 @@ impl Wiring<'_> {
             .collect()
     }
 
-    /// A topological order that keeps the file's where it can; a cycle is an error with the names on it.
+    /// A topological order that keeps the file's where it can: of the nodes whose inputs are done, the first. A cycle is
+    /// an error with the names on it.
     fn order(&self, sources: &[Vec<Option<usize>>]) -> Result<Vec<usize>, LoadError> {
-        let mut done = vec![false; sources.len()];
+        let mut readers = vec![Vec::new(); sources.len()];
+        let mut waits: Vec<usize> = Vec::with_capacity(sources.len());
+        for (place, from) in sources.iter().enumerate() {
+            from.iter().flatten().for_each(|&source: &usize| readers[source].push(place));
+            waits.push(from.iter().flatten().count());
+        }
+        let mut ready: BinaryHeap<Reverse<usize>> =
+            (0..waits.len()).filter(|&place| waits[place] == 0).map(Reverse).collect();
         let mut order = Vec::with_capacity(sources.len());
-        loop {
-            let ready = |place: &usize| !done[*place] && sources[*place].iter().all(|s| s.is_none_or(|s| done[s]));
-            match (0..sources.len()).find(ready) {
-                Some(place) => {
-                    done[place] = true;
-                    order.push(place);
+        while let Some(Reverse(place)) = ready.pop() {
+            order.push(place);
+            for &reader in &readers[place] {
+                waits[reader] -= 1;
+                if waits[reader] == 0 {
+                    ready.push(Reverse(reader));
                 }
-                None if order.len() == sources.len() => return Ok(order),
-                None => return Err(self.cycle(sources)),
             }
         }
+        if order.len() == sources.len() { Ok(order) } else { Err(self.cycle(sources)) }
     }
 
     fn cycle(&self, sources: &[Vec<Option<usize>>]) -> LoadError {

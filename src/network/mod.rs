@@ -8,6 +8,8 @@ mod op;
 mod shape;
 pub mod weights;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -88,6 +90,8 @@ pub struct Network {
     name: String,
     graph: DiGraph<Node, usize>,
     output: NodeIndex,
+    /// Hash of each node's name: only a name whose hash is here can be taken.
+    hashes: Vec<u64>,
 }
 
 impl Network {
@@ -96,7 +100,7 @@ impl Network {
     pub fn new(name: &str, input: Shape) -> Self {
         let mut graph = DiGraph::new();
         let output = graph.add_node(Node { name: "input".to_owned(), op: Op::Input, shape: input });
-        Self { name: name.to_owned(), graph, output }
+        Self { name: name.to_owned(), graph, output, hashes: vec![hash("input")] }
     }
 
     /// Adds a node behind `inputs`, infers its shape, and makes it the output.
@@ -107,7 +111,8 @@ impl Network {
         if !is_name(name) {
             return Err(NetworkError::Name(name.to_owned()));
         }
-        if self.graph.node_weights().any(|node| node.name == name) {
+        let hash = hash(name);
+        if self.hashes.contains(&hash) && self.graph.node_weights().any(|node| node.name == name) {
             return Err(NetworkError::Duplicate(name.to_owned()));
         }
         let shapes: Vec<&Shape> = inputs.iter().map(|id| &self.graph[id.0].shape).collect();
@@ -116,6 +121,7 @@ impl Network {
         if op.macs(&shape).is_none() || weights::parameters(&op).is_none() {
             return Err(NetworkError::Overflow(name.to_owned()));
         }
+        self.hashes.push(hash);
         let id = self.graph.add_node(Node { name: name.to_owned(), op, shape });
         for (place, input) in inputs.iter().enumerate() {
             self.graph.add_edge(input.0, id, place);
@@ -185,6 +191,11 @@ impl Network {
         inputs.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// The inputs of `id` in no particular order, without a list of them.
+    pub fn sources(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        self.graph.neighbors_directed(id.0, Direction::Incoming).map(NodeId)
+    }
+
     /// Which nodes the output depends on, by position.
     #[must_use]
     pub fn used(&self) -> Vec<bool> {
@@ -192,16 +203,19 @@ impl Network {
         let mut open = vec![self.output()];
         while let Some(id) = open.pop() {
             if !std::mem::replace(&mut used[id.index()], true) {
-                open.extend(self.inputs(id));
+                open.extend(self.sources(id));
             }
         }
         used
     }
 
-    /// The network without the nodes that its output does not depend on.
+    /// The network without the nodes that its output does not depend on; the input stays.
     #[must_use]
-    pub fn pruned(&self) -> Self {
+    pub fn pruned(self) -> Self {
         let used = self.used();
+        if used.iter().skip(1).all(|&used| used) {
+            return self;
+        }
         let mut pruned = Self::new(&self.name, self.node(self.input()).shape.clone());
         let mut moved = vec![pruned.input(); self.len()];
         for (id, node) in self.nodes().skip(1).filter(|(id, _)| used[id.index()]) {
@@ -233,6 +247,12 @@ impl PartialEq for Network {
             && self.len() == other.len()
             && self.nodes().zip(other.nodes()).all(|((a, x), (b, y))| x == y && self.inputs(a) == other.inputs(b))
     }
+}
+
+fn hash(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn is_name(name: &str) -> bool {

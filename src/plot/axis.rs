@@ -70,6 +70,17 @@ impl Axis {
         Self { scale: Scale::Log, low, high, ticks: log_ticks(low, high, ticks), form: Form::Plain, room: 0.0 }
     }
 
+    /// A logarithmic axis around `values`, all above 0, of a decade at least.
+    pub(super) fn log(values: impl Iterator<Item = f64>, ticks: usize) -> Self {
+        let (low, high) = range(values.filter(|value| *value > 0.0));
+        let (low, high) = if low > 0.0 { (low, high) } else { (high, high) };
+        let widen = (10.0 * low / high).max(1.0).sqrt();
+        let (low, high) = (low / widen, high * widen);
+        let margin = (high / low).powf(MARGIN);
+        let (low, high) = (low / margin, high * margin);
+        Self { scale: Scale::Log, low, high, ticks: log_ticks(low, high, ticks), form: Form::Plain, room: 0.0 }
+    }
+
     /// A linear axis from `low` to `high`.
     pub(super) fn between(low: f64, high: f64, ticks: usize) -> Self {
         let step = round_step((high - low) / ticks.max(1) as f64);
@@ -271,6 +282,16 @@ mod tests {
         assert_eq!(labels, ["0.1", "0.2", "0.5", "1", "2", "5", "10"]);
         let axis = Axis::around_log([1.0, 5.0].into_iter(), 6);
         assert!((axis.fraction(3.0) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_forced_logarithm_spans_a_decade_at_least() {
+        let axis = Axis::log([2.0, 2.0].into_iter(), 8);
+        assert!((axis.fraction(2.0) - 0.5).abs() < 1e-9 && axis.high() / axis.low() > 10.0);
+        let axis = Axis::log(std::iter::empty(), 8);
+        assert!(axis.low() > 0.0 && axis.fraction(axis.high()) == 1.0, "{axis:?}");
+        let axis = Axis::log([0.0, 1.0, 1000.0].into_iter(), 8);
+        assert!(axis.low() > 0.5 && axis.low() < 1.0, "zeros are no values: {axis:?}");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use plotters::style::RGBColor;
 
+use crate::estimate::{Bound, Part};
+
 /// Text and frames.
 pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 /// Text of less weight.
@@ -42,6 +44,30 @@ const VIRIDIS: [[u8; 3]; 11] = [
 /// Colour of the series `number`, from 0; they come round after seven.
 pub(super) fn series(number: usize) -> RGBColor {
     SERIES[number % SERIES.len()]
+}
+
+/// Colour of a part of the cycles, after Okabe and Ito: what is useful is dark, losses are bright.
+pub(super) fn part_colour(part: Part) -> RGBColor {
+    match part {
+        Part::Useful => RGBColor(0x00, 0x72, 0xB2),
+        Part::Imbalance => RGBColor(0xCC, 0x79, 0xA7),
+        Part::Columns => RGBColor(0xE6, 0x9F, 0x00),
+        Part::Rows => RGBColor(0xF0, 0xE4, 0x42),
+        Part::Load => RGBColor(0x56, 0xB4, 0xE9),
+        Part::FillAndDrain => RGBColor(0x00, 0x9E, 0x73),
+        Part::Stall => RGBColor(0xD5, 0x5E, 0x00),
+        Part::Vector => RGBColor(0x66, 0x66, 0x66),
+    }
+}
+
+/// Colour of what limits a layer: the array's is that of useful cycles, memory's that of stalls.
+pub(super) fn bound_colour(bound: Bound) -> RGBColor {
+    match bound {
+        Bound::Array => part_colour(Part::Useful),
+        Bound::Memory => part_colour(Part::Stall),
+        Bound::Vector => part_colour(Part::FillAndDrain),
+        Bound::None => UNKNOWN,
+    }
 }
 
 /// Colour of `value` from 0 (dark blue) to 1 (yellow); grey where it is not a number.

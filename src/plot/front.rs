@@ -3,7 +3,7 @@
 use super::axis::{Axis, plain};
 use super::canvas::{Anchor, Canvas, Dash, Look, Size, Stroke, drawing, shortened, text_width};
 use super::colour::{FAINT_INK, INK, UNKNOWN, series, viridis};
-use super::labels::{Corners, Label, arrange};
+use super::labels::{Corners, Label, SMALL, arrange};
 use super::panel::{Mark, Panel, Shape, nothing, utilization_bar};
 use crate::pareto::{Front, Point};
 
@@ -145,7 +145,8 @@ fn names(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front]) {
             }
         }
     }
-    let labels: Vec<Label> = places.iter().map(|(mark, names)| Label { text: together(names), mark: *mark }).collect();
+    let labels: Vec<Label> =
+        places.iter().map(|(mark, names)| Label { text: together(names), mark: *mark, radius: SMALL }).collect();
     taken.extend(fronts.iter().flat_map(|front| line_boxes(&steps(panel, front))));
     for (label, place) in labels.iter().zip(arrange(&labels, panel.corners, taken)) {
         if let Some(place) = place {

@@ -11,7 +11,12 @@ pub(super) struct Label {
     pub(super) text: String,
     /// Centre of the mark, pixels.
     pub(super) mark: [f64; 2],
+    /// Radius of the mark beyond that of a small one, [`SMALL`], moves the label away; pixels.
+    pub(super) radius: f64,
 }
+
+/// Radius of a mark that labels stand beside without being moved, pixels.
+pub(super) const SMALL: f64 = 5.0;
 
 /// Half the height of a label, pixels.
 const HALF_HEIGHT: f64 = 6.5;
@@ -31,7 +36,9 @@ pub(super) fn arrange(labels: &[Label], bounds: Corners, mut taken: Vec<Corners>
     for label in labels {
         let width = text_width(&label.text, Size::Small);
         let tries = DISTANCES.iter().flat_map(|distance| DIRECTIONS.map(|direction| (direction, *distance)));
-        let mut boxes = tries.map(|(direction, distance)| beside(label.mark, width, direction.map(|d| d * distance)));
+        let away = (label.radius - SMALL).max(0.0);
+        let mut boxes =
+            tries.map(|(direction, distance)| beside(label.mark, width, direction.map(|d| d * (distance + away))));
         let free = boxes.find(|place| within(place, &bounds) && !taken.iter().any(|other| overlap(place, other)));
         taken.extend(free);
         places.push(free);
@@ -85,7 +92,7 @@ mod tests {
     #[test]
     fn labels_never_cover_each_other() {
         let marks = (0..30).map(|i| [200.0 + f64::from(i % 6) * 20.0, 200.0 + f64::from(i / 6) * 15.0]);
-        let labels: Vec<Label> = marks.map(|mark| Label { text: "network".to_owned(), mark }).collect();
+        let labels: Vec<Label> = marks.map(|mark| Label { text: "network".to_owned(), mark, radius: SMALL }).collect();
         let places = arrange(&labels, [[0.0, 0.0], [500.0, 500.0]], Vec::new());
         let placed: Vec<_> = places.iter().flatten().collect();
         assert!(placed.len() > 5);

@@ -10,15 +10,20 @@ mod colour;
 mod front;
 mod history;
 mod labels;
+mod largest;
+mod measured;
 mod panel;
 mod png;
+mod roofline;
 mod widths;
 
 use std::path::{Path, PathBuf};
 
-pub use bars::{Bar, estimate_bars_svg};
+pub use bars::{Bar, cycles_svg};
 pub use front::front_svg;
 pub use history::history_svg;
+pub use measured::{Staircase, measured_svg, staircase_svg};
+pub use roofline::{Roof, RoofPoint, roofline_svg};
 pub use widths::widths_svg;
 
 use crate::record::{self, RecordError};

@@ -89,7 +89,7 @@ impl Panel {
     /// Grid and frame, and for each axis with a name (and its unit) that name, ticks and numbers.
     pub(super) fn frame(&self, canvas: &Canvas<'_>, x: Option<&str>, y: Option<&str>) {
         self.grid(canvas);
-        canvas.outline(self.corners, Stroke { colour: INK, width: 1.0, dash: Dash::Solid });
+        self.outline(canvas);
         let [[left, top], [right, bottom]] = self.corners;
         if let Some(name) = x {
             self.x_numbers(canvas);
@@ -101,6 +101,11 @@ impl Panel {
             let look = Look { size: Size::Normal, anchor: Anchor::Upwards, colour: INK };
             canvas.text(name, [left - name_distance(&self.y), f64::midpoint(top, bottom)], look);
         }
+    }
+
+    /// The frame alone, for what was drawn over it.
+    pub(super) fn outline(&self, canvas: &Canvas<'_>) {
+        canvas.outline(self.corners, Stroke { colour: INK, width: 1.0, dash: Dash::Solid });
     }
 
     fn grid(&self, canvas: &Canvas<'_>) {

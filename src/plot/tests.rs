@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use resvg::usvg;
 
 use super::*;
+use crate::accel::{Accelerator, Timing};
+use crate::estimate::{Bound, Breakdown};
 use crate::pareto::{Front, Point, Reference, fronts};
 use crate::record::{Ended, HistoryRecord, SearchEpoch, SearchStage, TrainEpoch, WidthChoice};
 use crate::units::Cycles;
@@ -239,22 +241,208 @@ fn numbers_of_any_length_keep_clear_of_the_name_beside_them() {
     }
 }
 
+fn breakdown(i: u32) -> Breakdown {
+    let size = f64::from(i.wrapping_mul(2_654_435_761) >> 12) * f64::from(1 + i % 3);
+    let part = |seed: u32, share: f64| {
+        let cycles = size * share * noise(i * 8 + seed);
+        Cycles(if cycles < 0.02 * size { 0 } else { format!("{cycles:.0}").parse().unwrap() })
+    };
+    Breakdown {
+        useful: part(1, 1.0),
+        imbalance: part(2, 0.2),
+        columns: part(3, 0.4),
+        rows: part(4, 0.3),
+        load: part(5, 0.1),
+        fill_and_drain: part(6, 0.2),
+        stall: part(7, 0.5),
+        vector: part(8, 0.1),
+    }
+}
+
 fn layers(count: u32) -> Vec<Bar> {
-    let one = |i: u32| Bar {
-        name: format!("stage{}/block{}/conv{}", i / 20, i / 4 % 5, i % 4),
-        cycles: Cycles(u64::from(i.wrapping_mul(2_654_435_761) >> 12) * u64::from(1 + i % 3)),
-        utilization: (!i.is_multiple_of(7)).then(|| noise(i + 50)),
+    let name = |i: u32| format!("stage{}/block{}/conv{}", i / 20, i / 4 % 5, i % 4);
+    (0..count).map(|i| Bar { name: name(i), breakdown: breakdown(i) }).collect()
+}
+
+fn whole(bars: &[Bar]) -> Breakdown {
+    bars.iter().fold(Breakdown::default(), |sum, bar| sum.checked_add(bar.breakdown).unwrap())
+}
+
+const CAPTION: &str = "resnet on tpu-v1, timing pipelined, batch 1";
+
+#[test]
+fn cycles_of_few_layers_are_rows_with_names_and_numbers() {
+    for count in [0, 1, 5, 25, 40] {
+        let bars = layers(count);
+        let svg = drawn(&format!("bars-{count}"), cycles_svg(&bars, &whole(&bars), CAPTION));
+        assert!(bars.iter().all(|bar| svg.contains(&bar.name)));
+        if count > 0 {
+            no_text_covers_another(&svg, 980.0);
+            assert!(bars.iter().all(|bar| svg.contains(&axis::grouped(bar.breakdown.total().0))));
+        }
+    }
+}
+
+#[test]
+fn cycles_of_many_layers_are_columns_and_the_largest_are_named() {
+    for count in [41, 200, 1000] {
+        let bars = layers(count);
+        let svg = drawn(&format!("bars-{count}"), cycles_svg(&bars, &whole(&bars), CAPTION));
+        no_text_covers_another(&svg, 980.0);
+        let largest = bars.iter().max_by_key(|bar| bar.breakdown.total()).unwrap();
+        assert!(svg.contains(&largest.name) && svg.contains("largest layers"));
+        let named = bars.iter().filter(|bar| svg.contains(&format!("\n{}\n", bar.name))).count();
+        assert!((2..=10).contains(&named), "{named}");
+    }
+}
+
+#[test]
+fn every_part_of_the_cycles_has_its_length_and_its_share() {
+    let breakdown = Breakdown { useful: Cycles(600), columns: Cycles(300), stall: Cycles(100), ..Breakdown::default() };
+    let bars = [Bar { name: "conv".to_owned(), breakdown }];
+    let svg = drawn("bars-parts", cycles_svg(&bars, &breakdown, CAPTION));
+    for text in
+        ["useful: every PE at work (60.0 %)", "columns: empty columns (30.0 %)", "stall: waits for memory (10.0 %)"]
+    {
+        assert!(svg.contains(text), "{text}");
+    }
+    assert!(!svg.contains("imbalance"), "a part that is not there is not in the legend");
+    let width = |colour: &str| {
+        let bar = svg.lines().filter(|line| line.contains(colour)).filter_map(rectangle_width).fold(0.0, f64::max);
+        assert!(bar > 0.0, "{colour}");
+        bar
+    };
+    let [useful, columns, stall] = ["#0072B2", "#E69F00", "#D55E00"].map(width);
+    assert!(
+        (useful / columns - 2.0).abs() < 0.01 && (columns / stall - 3.0).abs() < 0.02,
+        "{useful} {columns} {stall}"
+    );
+}
+
+/// Width of the rectangle that a line of SVG draws.
+fn rectangle_width(line: &str) -> Option<f64> {
+    let (_, rest) = line.strip_prefix("<rect ")?.split_once(" width=\"")?;
+    rest.split_once('"')?.0.parse().ok()
+}
+
+#[test]
+fn a_picture_of_some_layers_says_how_much_they_are() {
+    let bars = layers(8);
+    let svg = cycles_svg(&bars[..4], &whole(&bars), CAPTION);
+    assert!(svg.contains("% of all cycles"));
+    assert!(!cycles_svg(&bars, &whole(&bars), CAPTION).contains("% of all cycles"));
+}
+
+/// A roof of 1 TMACs/s and 100 GB/s: they meet at 10 MACs a byte.
+fn roof(bandwidth: Option<f64>) -> Roof {
+    Roof { peak: 1e12, bandwidth, notes: Vec::new() }
+}
+
+/// Layers below the roof of 1 TMACs/s and 100 GB/s, every seventh without traffic, every ninth without MACs.
+fn roof_points(count: u32) -> Vec<RoofPoint> {
+    let one = |i: u32| {
+        let macs = 1_000_000 + 100_000 * u64::from(i % 12);
+        let intensity = 10f64.powf(4.0 * noise(i % 40) - 1.0);
+        let bytes = if i.is_multiple_of(7) { 0 } else { format!("{:.0}", macs as f64 / intensity).parse().unwrap() };
+        let rate = (1e11 * intensity).min(1e12) * (0.1 + 0.9 * noise(i % 40 + 90));
+        let seconds = macs as f64 / rate;
+        RoofPoint {
+            name: format!("stage{}/block{}/conv{}", i / 20, i / 4 % 5, i % 4),
+            macs: if i.is_multiple_of(9) { 0 } else { macs },
+            bytes,
+            cycles: format!("{:.0}", seconds * 1e9).parse().unwrap(),
+            seconds,
+            bound: [Bound::Array, Bound::Memory, Bound::Vector][i as usize % 3],
+        }
     };
     (0..count).map(one).collect()
 }
 
-#[test]
-fn cycles_of_few_and_many_layers() {
-    for count in [0, 1, 5, 60] {
-        let bars = layers(count);
-        let svg = drawn(&format!("bars-{count}"), estimate_bars_svg(&bars, "resnet on tpu-v1 at batch 1: 0.123 ms"));
-        assert!(bars.iter().all(|bar| svg.contains(&bar.name)));
+fn whole_point(points: &[RoofPoint]) -> RoofPoint {
+    RoofPoint {
+        name: "network".to_owned(),
+        macs: points.iter().map(|point| point.macs).sum(),
+        bytes: points.iter().map(|point| point.bytes).sum(),
+        cycles: points.iter().map(|point| point.cycles).sum(),
+        seconds: points.iter().map(|point| point.seconds).sum(),
+        bound: Bound::None,
     }
+}
+
+#[test]
+fn rooflines_of_no_few_and_many_layers() {
+    for count in [0, 1, 2, 12, 200] {
+        let points = roof_points(count);
+        for bandwidth in [Some(1e11), None] {
+            let name = format!("roofline-{count}{}", if bandwidth.is_some() { "" } else { "-peak" });
+            let svg = drawn(&name, roofline_svg(&points, &whole_point(&points), &roof(bandwidth), CAPTION));
+            no_text_covers_another(&svg, 980.0);
+            assert!(svg.contains("peak 1 TMACs/s") && svg.contains("operational intensity"));
+            assert_eq!(svg.contains("memory 100 GB/s; they meet at 10 MACs/byte"), bandwidth.is_some());
+            assert_eq!(svg.contains("bound by memory"), count >= 2);
+        }
+    }
+}
+
+#[test]
+fn the_roof_bends_where_bandwidth_meets_the_peak_and_layers_stand_at_their_values() {
+    let point = |name: &str, macs: u64, bytes: u64, seconds: f64| RoofPoint {
+        name: name.to_owned(),
+        macs,
+        bytes,
+        cycles: 100,
+        seconds,
+        bound: Bound::Memory,
+    };
+    // 1 MAC a byte at 100 GB/s is 100 GMACs/s: on the roof. 100 MACs a byte at 1 TMACs/s: on the peak.
+    let points = [point("slope", 1_000, 1_000, 1e-8), point("flat", 100_000, 1_000, 1e-7)];
+    let svg = drawn(
+        "roofline-bend",
+        roofline_svg(&points, &point("network", 101_000, 2_000, 1.1e-7), &roof(Some(1e11)), CAPTION),
+    );
+    let line: Vec<[f64; 2]> = svg.lines().filter_map(polyline).max_by_key(Vec::len).unwrap();
+    assert!(line.len() > 3, "shapes have more corners than the roof");
+    let roof: Vec<[f64; 2]> = svg.lines().filter_map(polyline).find(|line| line.len() == 3).unwrap();
+    let rise = |a: [f64; 2], b: [f64; 2]| (a[1] - b[1]) / (b[0] - a[0]);
+    assert!(rise(roof[0], roof[1]) > 0.1 && rise(roof[1], roof[2]).abs() < 1e-9, "{roof:?}");
+    let squares: Vec<[f64; 2]> = svg.lines().filter_map(polygon_centre).take(2).collect();
+    let slope_at = roof[0][1] - rise(roof[0], roof[1]) * (squares[0][0] - roof[0][0]);
+    assert!((squares[0][1] - slope_at).abs() < 8.0, "on the slope, to a pixel: {squares:?} {roof:?}");
+    assert!((squares[1][1] - roof[1][1]).abs() < 8.0, "on the peak: {squares:?} {roof:?}");
+}
+
+fn corners(line: &str, element: &str) -> Option<Vec<[f64; 2]>> {
+    let (_, rest) = line.strip_prefix(element)?.split_once("points=\"")?;
+    let pairs = rest.split_once('"')?.0.split_whitespace().map(|pair| pair.split_once(','));
+    pairs.map(|pair| Some([pair?.0.parse().ok()?, pair?.1.parse().ok()?])).collect()
+}
+
+fn polyline(line: &str) -> Option<Vec<[f64; 2]>> {
+    corners(line, "<polyline ")
+}
+
+fn polygon_centre(line: &str) -> Option<[f64; 2]> {
+    let corners = corners(line, "<polygon ")?;
+    Some([0, 1].map(|i| corners.iter().map(|corner| corner[i]).sum::<f64>() / corners.len() as f64))
+}
+
+#[test]
+fn a_roof_says_what_it_rests_on() {
+    let roof = |memory: &str, timing| {
+        let text =
+            format!("name: a\narray: {{ rows: 10, cols: 20 }}\ndataflow: weight-stationary\nclock-mhz: 500\n{memory}");
+        Roof::of(&Accelerator::parse(&text, "a.yaml").unwrap(), timing)
+    };
+    let none = roof("", Timing::Pipelined);
+    // 200 PEs at 500 MHz
+    assert_eq!((none.peak, none.bandwidth), (1e11, None));
+    assert_eq!(none.notes, ["the accelerator names no bandwidth: the roof is the peak of the array alone"]);
+    let shared = roof("memory: { bandwidth-gb-per-s: 2 }", Timing::Pipelined);
+    assert_eq!((shared.bandwidth, shared.notes.len()), (Some(2e9), 0));
+    let ideal = roof("memory: { bandwidth-gb-per-s: 2 }", Timing::Ideal);
+    assert!(ideal.notes[0].contains("under timing ideal this traffic takes no time"));
+    let ports = "memory: { weight-bandwidth-gb-per-s: 1, input-bandwidth-gb-per-s: 2, output-bandwidth-gb-per-s: 4 }";
+    assert_eq!(roof(ports, Timing::Pipelined).bandwidth, Some(7e9));
 }
 
 #[test]

@@ -17,6 +17,10 @@ use crate::network::{PoolKind, Shape};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SpaceFile {
+    /// The images that the space is made for, where they are not those of the data set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ImagesFile>")]
+    images: Option<Spanned<ImagesFile>>,
     /// Layers before the searched part.
     #[serde(default)]
     #[schemars(with = "Vec<LayerFile>")]
@@ -33,6 +37,18 @@ pub struct SpaceFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<EncodingFile>")]
     strings: Option<Spanned<EncodingFile>>,
+}
+
+/// Images of another data set than the job's: its networks can be estimated, not trained.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ImagesFile {
+    /// Height and width, pixels; images have 3 channels.
+    #[schemars(range(min = 1, max = 65_536))]
+    side: u64,
+    /// Classes to tell apart.
+    #[schemars(range(min = 1, max = 65_536))]
+    classes: u64,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +68,9 @@ enum EncodingFile {
     /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
     #[serde(rename = "nas-bench-201")]
     NasBench201,
+    /// `e6k5l3s-e1k3l1-...`: expansion, kernel, layers and squeeze-excitation of each block.
+    #[serde(rename = "blocks")]
+    Blocks,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -495,7 +514,8 @@ impl SpaceFile {
     /// # Errors
     /// The first rule that is broken, with its line.
     pub fn into_space(self, setting: &Setting<'_>) -> Result<Space, LoadError> {
-        let mut builder = Builder::new(setting)?;
+        let images = self.images.as_ref().map(|images| images_of(images, setting)).transpose()?;
+        let mut builder = Builder::new(images.as_ref().unwrap_or(setting))?;
         builder.layers(&self.stem)?;
         match &self.body {
             BodyFile::Cells(cells) => builder.cells(cells)?,
@@ -511,11 +531,25 @@ impl SpaceFile {
             space.encoding = Some(match strings.value {
                 EncodingFile::Digits => Encoding::Digits,
                 EncodingFile::NasBench201 => Encoding::NasBench201,
+                EncodingFile::Blocks => Encoding::Blocks,
             });
             space.encodable().map_err(|reason| Place::of(strings).reject(setting.origin, reason))?;
         }
         Ok(space)
     }
+}
+
+/// `setting` with the images that the space is made for.
+fn images_of<'a>(images: &Spanned<ImagesFile>, setting: &Setting<'a>) -> Result<Setting<'a>, LoadError> {
+    let ImagesFile { side, classes } = images.value;
+    for (name, given) in [("side", side), ("classes", classes)] {
+        if !(1..=MOST_CHANNELS).contains(&given) {
+            let reason = format!("images: {name} must lie in 1..={MOST_CHANNELS}, got {given}");
+            return Err(Place::of(images).reject(setting.origin, reason));
+        }
+    }
+    let input = Shape::new(&[3, side, side]).map_err(|error| Place::of(images).reject(setting.origin, error))?;
+    Ok(Setting { input, classes, ..setting.clone() })
 }
 
 /// Largest number of channels, options, layers and cells that a file may ask for: far beyond use, far below overflow.

@@ -8,11 +8,13 @@ mod candidate;
 mod count;
 mod derive;
 pub mod file;
+mod genotype;
 mod strings;
 
 pub use candidate::{Candidate, End, Inner, InvertedBottleneck, MaskPoint, Order, Site, Wired};
 pub use count::{Extent, ExtentError, Extremes};
 pub use derive::{Architecture, ArchitectureFile, DeriveError};
+pub use genotype::{CellGenotype, Genotype, GenotypeError, Primitive, Skeleton, Stem};
 pub use strings::{Encoding, StringError};
 
 use std::collections::BTreeSet;

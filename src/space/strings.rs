@@ -1,6 +1,6 @@
 //! Architecture strings of benchmarks.
 
-use super::{Architecture, Candidate, Space};
+use super::{Architecture, Candidate, InvertedBottleneck, Space};
 use crate::network::PoolKind;
 
 /// How a benchmark writes an architecture.
@@ -10,6 +10,9 @@ pub enum Encoding {
     Digits,
     /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` with the operators of NAS-Bench-201, shared by all cells.
     NasBench201,
+    /// One part for each searched operator in order, joined by `-`: `e6k5l3` is 3 layers of inverted bottlenecks with
+    /// expansion 6 and kernel 5, `e6k5l3s` the same with squeeze-excitation (MnasNet: `e1k3l1-e6k3l2-...`).
+    Blocks,
 }
 
 /// Why a string is no architecture of a space.
@@ -53,6 +56,23 @@ impl Space {
                 let (wanted, found) = (NAS_BENCH_201.join(", "), names.join(", "));
                 Err(format!("strings: nas-bench-201 needs the searched edges {wanted}, got {found}"))
             }
+            Some(Encoding::Blocks) => {
+                for choice in searched() {
+                    let names: Option<Vec<String>> = choice.candidates.iter().map(block).collect();
+                    let Some(names) = names else {
+                        return Err(format!(
+                            "strings: blocks are inverted bottlenecks, and `{}` has others",
+                            choice.name
+                        ));
+                    };
+                    let twice = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name));
+                    if let Some((_, name)) = twice {
+                        let rule = "strings: blocks tell one share of squeeze-excitation from none";
+                        return Err(format!("{rule}, but `{}` has `{name}` twice", choice.name));
+                    }
+                }
+                Ok(())
+            }
         }
     }
 
@@ -70,6 +90,7 @@ impl Space {
                 let edges = text.split('+').flat_map(|node| node.split('|')).filter(|part| !part.is_empty());
                 ("edges, |op~0|+|op~0|op~1|+|op~0|op~1|op~2|", edges.map(str::to_owned).collect())
             }
+            Encoding::Blocks => ("blocks, joined by `-`", text.split('-').map(str::to_owned).collect()),
         };
         if parts.len() != searched.len() {
             let (wanted, found) = (searched.len(), parts.len());
@@ -103,6 +124,7 @@ impl Space {
             searched.map(|place| self.names(place)[architecture.operators[place]].clone()).collect();
         Some(match encoding {
             Encoding::Digits => parts.concat(),
+            Encoding::Blocks => parts.join("-"),
             Encoding::NasBench201 => {
                 let node = |parts: &[String]| format!("|{}|", parts.join("|"));
                 [node(&parts[..1]), node(&parts[1..3]), node(&parts[3..])].join("+")
@@ -116,11 +138,31 @@ impl Space {
         match self.encoding {
             None => Vec::new(),
             Some(Encoding::Digits) => (0..choice.candidates.len()).map(|place| place.to_string()).collect(),
+            Some(Encoding::Blocks) => {
+                choice.candidates.iter().map(|candidate| block(candidate).unwrap_or_default()).collect()
+            }
             Some(Encoding::NasBench201) => {
                 let source = choice.name.rsplit('/').next().unwrap_or_default().trim_start_matches('n');
                 choice.candidates.iter().map(|candidate| format!("{}~{source}", nas_bench_201(candidate))).collect()
             }
         }
+    }
+}
+
+/// What a string of blocks says for an inverted bottleneck.
+fn block(candidate: &Candidate) -> Option<String> {
+    match candidate {
+        Candidate::InvertedBottleneck(InvertedBottleneck { kernel, expansion, squeeze_excitation, depth }) => {
+            let gate = if *squeeze_excitation > 0.0 { "s" } else { "" };
+            Some(format!("e{expansion}k{kernel}l{depth}{gate}"))
+        }
+        Candidate::Conv { .. }
+        | Candidate::Separable { .. }
+        | Candidate::Pool { .. }
+        | Candidate::NormRelu
+        | Candidate::Reduction
+        | Candidate::Identity
+        | Candidate::Zero => None,
     }
 }
 

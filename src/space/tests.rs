@@ -436,6 +436,37 @@ fn strings_need_a_space_whose_architectures_they_tell_apart() {
         strings(&many, "digits"),
         "space.yaml:22:10: strings: a digit tells 10 candidates apart, but `t1/last` has 11"
     );
+    let chain = |candidates: &str| {
+        format!("body:\n  chain:\n    candidates: [{candidates}]\n    stages: [{{ width: 8 }}]\nclassifier: flatten\n")
+    };
+    assert_eq!(
+        strings(&chain("identity, conv: { kernel: 3 }"), "blocks"),
+        "space.yaml:6:10: strings: blocks are inverted bottlenecks, and `layer0_s0` has others"
+    );
+    let block =
+        "inverted-bottleneck: { kernel: [3, 5], expansion: [1, 6], squeeze-excitation: [0, 0.25], depth: [1, 4] }";
+    let space = read(&format!("{}strings: blocks\n", chain(block))).unwrap();
+    let architecture = space.parse_string("e6k5l4s").unwrap();
+    assert_eq!(space.operators[0].candidates[architecture.operators[0]].label(), "bottleneck5_e6_se_x4");
+    assert_eq!(space.to_string_of(&architecture).as_deref(), Some("e6k5l4s"));
+    let error = |text: &str| space.parse_string(text).unwrap_err().to_string();
+    assert_eq!(error("e6k5l4-e1k3l1"), "`e6k5l4-e1k3l1`: space `small` needs 1 blocks, joined by `-`, got 2");
+    assert!(
+        error("e6k7l4").starts_with("`e6k7l4`: `e6k7l4` at place 1 is none of e1k3l1, e1k5l1, "),
+        "{}",
+        error("e6k7l4")
+    );
+}
+
+#[test]
+fn a_space_may_be_made_for_other_images() {
+    let text = "images: { side: 64, classes: 100 }\nbody:\n  chain:\n    candidates: [conv: { kernel: 3 }]\n    stages: [{ \
+                stride: 2, width: 8 }]\nclassifier: global-pool\n";
+    let space = read(text).unwrap();
+    assert_eq!((space.input.dims(), space.classes), (&[3, 64, 64][..], 100));
+    assert_eq!(space.join(space.last()).side, 32);
+    let error = read(&text.replace("64", "0")).unwrap_err().to_string();
+    assert_eq!(error, "space.yaml:1:9: images: side must lie in 1..=65536, got 0");
 }
 
 #[test]

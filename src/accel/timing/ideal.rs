@@ -1,13 +1,17 @@
 //! `ideal`: every tile streams its rows, one a cycle, and nothing else takes time.
 
+use super::Parts;
+use crate::accel::counts::Wide;
 use crate::accel::tiling::Tiling;
 
 /// `tiles * T` over all repeats.
 ///
 /// Weight-stationary this is `ceil(k*k*c/rows) * ceil(f/cols) * h*w*b` for a convolution and `c * ceil(k*k/rows) *
 /// h*w*b` for a depthwise one: the formula of U-Boost NAS (arXiv 2203.12412).
-pub(super) fn cycles(tiling: &Tiling) -> u128 {
-    u128::from(tiling.total_streamed())
+#[inline(always)]
+pub(in crate::accel) fn parts(tiling: &Tiling) -> Parts {
+    let stream = Wide::from(tiling.total_streamed());
+    Parts { cycles: stream, stream, load: 0, fill_and_drain: 0 }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Cycles that an array takes for a matrix product, under four timings.
 
-mod ideal;
-mod pipelined;
-mod scale_sim;
-mod uboost_csim;
+pub(super) mod ideal;
+pub(super) mod pipelined;
+pub(super) mod scale_sim;
+pub(super) mod uboost_csim;
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,11 +12,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accelerator::{Accelerator, Array, BadArray, Dataflow};
-use super::tiling::{Split, Tiling};
+use super::counts::Wide;
 use super::workload::Gemm;
 use crate::units::{Cycles, Macs};
 
 pub use scale_sim::ScaleSimReport;
+
+/// Cycles of the busiest array, and what they are made of; what is left waits for weights.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts {
+    /// All of them.
+    pub(super) cycles: Wide,
+    /// Operands stream.
+    pub(super) stream: Wide,
+    /// The operand that stays is loaded, and nothing streams.
+    pub(super) load: Wide,
+    /// The array fills and drains.
+    pub(super) fill_and_drain: Wide,
+}
 
 /// Which cycles are counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -123,7 +136,7 @@ impl ArrayCost {
     }
 }
 
-fn ratio(macs: Macs, pes: u64, cycles: u64) -> Option<f64> {
+pub(super) fn ratio(macs: Macs, pes: u64, cycles: u64) -> Option<f64> {
     (macs.0 > 0 && cycles > 0).then(|| macs.0 as f64 / (pes as f64 * cycles as f64))
 }
 
@@ -149,6 +162,15 @@ pub enum CostError {
         /// The arrays of the accelerator.
         count: u64,
     },
+    /// Depthwise work for a vector unit that is not there.
+    #[error("depthwise `vector` needs a vector unit, got none")]
+    NoVectorUnit,
+    /// Vector work beyond what is counted.
+    #[error("the cycles of the vector unit must be below 2^63")]
+    Vector,
+    /// Traffic beyond what is counted.
+    #[error("the bytes of memory traffic must be below 2^64 and their cycles below 2^63")]
+    Traffic,
     /// The number is beyond what is counted.
     #[error(
         "the {what} of m {} x n {} x k {} x repeats {} must be below 2^63 under timing `{timing}`",
@@ -165,38 +187,17 @@ pub enum CostError {
 }
 
 impl Accelerator {
-    /// What `gemm` costs on the arrays under `timing`; several arrays share it as [`Split`] says.
+    /// What `gemm` costs on the arrays under `timing`: [`Accelerator::engine`] asked once.
     ///
     /// # Errors
     /// [`CostError`] where the timing does not cover the accelerator, or the cycles reach 2^63.
     pub fn array_cost(&self, timing: Timing, gemm: &Gemm) -> Result<ArrayCost, CostError> {
-        self.array.check()?;
-        timing.covers(self.dataflow, self.array.count)?;
-        let split = Split::new(&self.array, self.dataflow, gemm);
-        let tiling = Tiling::new(&self.array, self.dataflow, &split.busiest);
-        let cycles = match timing {
-            Timing::Ideal => Some(ideal::cycles(&tiling)),
-            Timing::Pipelined => Some(pipelined::cycles(&self.array, self.dataflow, &tiling)),
-            Timing::ScaleSim => Some(scale_sim::cycles(&self.array, self.dataflow, &tiling)),
-            Timing::UboostCsim => uboost_csim::cycles(self, &tiling),
-        };
-        let cycles = cycles.and_then(counted).ok_or(CostError::TooMany { what: "cycles", timing, gemm: *gemm })?;
-        Ok(ArrayCost {
-            cycles: Cycles(cycles),
-            tiles: tiling.tiles(),
-            streamed: tiling.total_streamed(),
-            macs: gemm.macs(),
-        })
+        self.engine(timing)?.array_cost(gemm)
     }
 }
 
-/// `number` where it is below 2^63: sums of two still fit `u64`, and signed readers take it.
-fn counted(number: u128) -> Option<u64> {
-    i64::try_from(number).ok().map(i64::cast_unsigned)
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::accel::workload::GemmKind;
     use crate::accel::{Depthwise, Memory, Precision};
@@ -204,7 +205,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     /// An accelerator of one array at 1 GHz.
-    pub(super) fn accelerator(rows: u64, cols: u64, dataflow: Dataflow) -> Accelerator {
+    pub(in crate::accel) fn accelerator(rows: u64, cols: u64, dataflow: Dataflow) -> Accelerator {
         Accelerator {
             name: "test".to_owned(),
             array: Array { rows, cols, count: 1 },
@@ -213,13 +214,16 @@ mod tests {
             timing: Timing::Pipelined,
             depthwise: Depthwise::PerChannel,
             memory: Memory::default(),
+            vector: None,
             precision: Precision::default(),
+            energy: None,
+            calibration: None,
             sources: BTreeMap::new(),
         }
     }
 
     /// A product of `repeats` equal ones.
-    pub(super) fn gemm(size: [u64; 3], repeats: u64) -> Gemm {
+    pub(in crate::accel) fn gemm(size: [u64; 3], repeats: u64) -> Gemm {
         let kind = if repeats > 1 { GemmKind::Depthwise } else { GemmKind::Weights };
         Gemm::new(size[0], size[1], size[2]).unwrap().repeated(repeats, kind).unwrap()
     }

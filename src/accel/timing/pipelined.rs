@@ -1,43 +1,51 @@
 //! `pipelined`: a double-buffered array, its fill and drain paid once a layer.
 
+use super::Parts;
 use crate::accel::accelerator::{Array, Dataflow};
-use crate::accel::tiling::Tiling;
+use crate::accel::counts::Wide;
+use crate::accel::tiling::{Extent, Tiling};
 
 /// Cycles of the array itself; memory and vector work are not in it.
 ///
-/// Tiles `i = 1..P` of all repeats in the order of [`Tiling`], `T` streamed and `r_i` rows in use:
-/// - weight- and input-stationary: `r_1 + sum_i max(T, r_(i+1)) + (R - 1) + (C - 1)` with `r_(P+1) = 0`: the next
+/// Tiles `i = 1..P` of the whole layer, blocks of the streamed length outermost, then the order of [`Tiling`]; `T_i`
+/// streamed and `r_i` rows in use:
+/// - weight- and input-stationary: `r_1 + sum_i max(T_i, r_(i+1)) + (R - 1) + (C - 1)` with `r_(P+1) = 0`: the next
 ///   operand loads while a tile streams;
 /// - output-stationary: `P T + (P - 1) max(0, R - T) + (R - 1) + (C - 1) + R`: the sums of a tile drain in `R` cycles
 ///   while the next one streams.
 ///
 /// Fill and drain run over all `R` rows and `C` columns, used or not.
-pub(super) fn cycles(array: &Array, dataflow: Dataflow, tiling: &Tiling) -> u128 {
-    let fill_and_drain = u128::from(array.rows - 1 + array.cols - 1);
-    let stream = match dataflow {
-        Dataflow::WeightStationary | Dataflow::InputStationary => operand_stationary(tiling),
-        Dataflow::OutputStationary => output_stationary(array, tiling),
+#[inline]
+pub(in crate::accel) fn parts(array: &Array, dataflow: Dataflow, tiling: &Tiling, blocks: &Extent) -> Parts {
+    let stream = Wide::from(tiling.total_streamed());
+    let across = Wide::from(array.rows - 1 + array.cols - 1);
+    match dataflow {
+        Dataflow::WeightStationary | Dataflow::InputStationary => {
+            let busy = operand_stationary(tiling, blocks);
+            Parts { cycles: busy + across, stream, load: busy - stream, fill_and_drain: across }
+        }
+        Dataflow::OutputStationary => {
+            let wait = Wide::from(tiling.tiles() - 1) * Wide::from(array.rows.saturating_sub(tiling.streamed));
+            let fill_and_drain = wait + across + Wide::from(array.rows);
+            Parts { cycles: stream + fill_and_drain, stream, load: 0, fill_and_drain }
+        }
+    }
+}
+
+/// `r_1 + sum_i max(T_i, r_(i+1))`. Every walk over the tiles begins with the same rows, so a tile's successor is the
+/// next of its own walk, or for the last one the first; the very last hides no load.
+#[inline]
+fn operand_stationary(tiling: &Tiling, blocks: &Extent) -> Wide {
+    let tiles_of_a_row = Wide::from(tiling.cols.pieces()) * Wide::from(tiling.repeats);
+    let walk = |streamed: u64| {
+        let [full, rest] = tiling.rows.kinds().map(|(rows, count)| Wide::from(rows.max(streamed)) * Wide::from(count));
+        (full + rest) * tiles_of_a_row
     };
-    stream + fill_and_drain
-}
-
-/// `r_1 + sum_i max(T, r_(i+1))`, from the sum over all tiles: the first tile hides behind none, none hides behind the
-/// last.
-fn operand_stationary(tiling: &Tiling) -> u128 {
-    let tiles_of_a_row = u128::from(tiling.cols.pieces()) * u128::from(tiling.repeats);
-    let hidden_loads: u128 = tiling
-        .rows
-        .kinds()
-        .into_iter()
-        .map(|(rows, count)| u128::from(rows.max(tiling.streamed)) * u128::from(count) * tiles_of_a_row)
-        .sum();
+    let [full, rest] = blocks.kinds().map(|(streamed, count)| (streamed, Wide::from(count)));
+    let walks = full.1 * walk(full.0) + if rest.0 > 0 { walk(rest.0) } else { 0 };
     let first = tiling.rows.piece(0);
-    u128::from(first) + hidden_loads - u128::from(first.max(tiling.streamed)) + u128::from(tiling.streamed)
-}
-
-fn output_stationary(array: &Array, tiling: &Tiling) -> u128 {
-    let stall = array.rows.saturating_sub(tiling.streamed);
-    u128::from(tiling.total_streamed()) + u128::from(tiling.tiles() - 1) * u128::from(stall) + u128::from(array.rows)
+    let last = if rest.0 > 0 { rest.0 } else { full.0 };
+    Wide::from(first) + walks - Wide::from(first.max(last)) + Wide::from(last)
 }
 
 #[cfg(test)]

@@ -2,28 +2,42 @@
 
 use serde::Serialize;
 
-use super::{CostError, Timing, counted};
+use super::{CostError, Parts, Timing};
 use crate::accel::accelerator::{Accelerator, Array, Dataflow};
+use crate::accel::counts::{Wide, counted};
 use crate::accel::tiling::{Split, Tiling};
 use crate::accel::workload::Gemm;
 
 /// `tiles * X - 1` for each repeat, with `X` the cycles of a tile ([`tile_cycles`]).
 ///
-/// The number is the index of the last cycle, as SCALE-Sim reports it; each repeat is a layer of its own there.
-pub(super) fn cycles(array: &Array, dataflow: Dataflow, tiling: &Tiling) -> u128 {
-    let of_one = u128::from(tiling.tiles_of_one()) * tile_cycles(array, dataflow, tiling.streamed) - 1;
-    of_one * u128::from(tiling.repeats)
+/// The number is the index of the last cycle, as SCALE-Sim reports it; each repeat is a layer of its own there, and so
+/// is each pass of repeats that share the array.
+#[inline(always)]
+pub(in crate::accel) fn parts(array: &Array, dataflow: Dataflow, tiling: &Tiling) -> Parts {
+    let tiles = Wide::from(tiling.tiles());
+    Parts {
+        cycles: tiles * tile_cycles(array, dataflow, tiling.streamed) - Wide::from(tiling.runs()),
+        stream: Wide::from(tiling.total_streamed()),
+        load: tiles * Wide::from(operand_load(array, dataflow)),
+        fill_and_drain: tiles * Wide::from(array.rows + array.cols - 2),
+    }
 }
 
 /// Cycles of one tile, whether or not its rows and columns are in use; the load of its operand is never hidden.
 ///
 /// Weight- and input-stationary: `2 R + C + T - 2`; output-stationary: `R + C + T - 2`.
-fn tile_cycles(array: &Array, dataflow: Dataflow, streamed: u64) -> u128 {
-    let load = match dataflow {
+#[inline(always)]
+fn tile_cycles(array: &Array, dataflow: Dataflow, streamed: u64) -> Wide {
+    Wide::from(operand_load(array, dataflow) + array.rows + array.cols - 2) + Wide::from(streamed)
+}
+
+/// Cycles in which the operand that stays is loaded, before each tile.
+#[inline(always)]
+fn operand_load(array: &Array, dataflow: Dataflow) -> u64 {
+    match dataflow {
         Dataflow::WeightStationary | Dataflow::InputStationary => array.rows,
         Dataflow::OutputStationary => 0,
-    };
-    u128::from(load) + u128::from(array.rows + array.cols) + u128::from(streamed) - 2
+    }
 }
 
 /// The columns of SCALE-Sim's reports besides cycles, mapping and overall utilization.
@@ -49,8 +63,8 @@ impl Accelerator {
         self.array.check()?;
         let one = Split::new(&self.array, self.dataflow, gemm).busiest;
         let tiling = Tiling::new(&self.array, self.dataflow, &one);
-        let repeats = u128::from(tiling.repeats);
-        let total = |of_one: u128| {
+        let repeats = Wide::from(tiling.repeats);
+        let total = |of_one: Wide| {
             of_one.checked_mul(repeats).and_then(counted).ok_or(CostError::TooMany {
                 what: "memory accesses",
                 timing: Timing::ScaleSim,
@@ -69,22 +83,17 @@ impl Accelerator {
 
 /// Accesses of one repeat in elements: input reads, filter reads, output writes.
 ///
-/// | dataflow | inputs | filters | outputs |
-/// |---|---|---|---|
-/// | weight-stationary | m k ceil(n/C) | k n | m n ceil(k/R) |
-/// | input-stationary | m k | k n ceil(m/C) | m n ceil(k/R) |
-/// | output-stationary | m k ceil(n/C) | k n ceil(m/R) | m n + tiles (R + C) |
-fn accesses(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> [u128; 3] {
-    let [m, n, k] = [gemm.m(), gemm.n(), gemm.k()].map(u128::from);
+/// Each operand as often as it goes through the array ([`Tiling::passes`]); output-stationary, `tiles (R + C)` writes
+/// more.
+fn accesses(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> [Wide; 3] {
+    let [m, n, k] = [gemm.m(), gemm.n(), gemm.k()].map(Wide::from);
     let tiling = Tiling::new(array, dataflow, gemm);
-    let (rows, cols) = (u128::from(tiling.rows.pieces()), u128::from(tiling.cols.pieces()));
-    match dataflow {
-        Dataflow::WeightStationary => [m * k * cols, k * n, m * n * rows],
-        Dataflow::InputStationary => [m * k, k * n * cols, m * n * rows],
-        Dataflow::OutputStationary => {
-            [m * k * cols, k * n * rows, m * n + rows * cols * u128::from(array.rows + array.cols)]
-        }
-    }
+    let passes = tiling.passes(dataflow, 1);
+    let more = match dataflow {
+        Dataflow::WeightStationary | Dataflow::InputStationary => 0,
+        Dataflow::OutputStationary => Wide::from(tiling.tiles_of_one()) * Wide::from(array.rows + array.cols),
+    };
+    [m * k * Wide::from(passes.inputs), k * n * Wide::from(passes.weights), m * n * Wide::from(passes.sums) + more]
 }
 
 fn compute_utilization(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> f64 {
@@ -93,7 +102,7 @@ fn compute_utilization(array: &Array, dataflow: Dataflow, gemm: &Gemm) -> f64 {
         Dataflow::WeightStationary | Dataflow::InputStationary => array.cols - 1,
         Dataflow::OutputStationary => 0,
     };
-    let tile = tile_cycles(array, dataflow, tiling.streamed) + u128::from(drain);
+    let tile = tile_cycles(array, dataflow, tiling.streamed) + Wide::from(drain);
     let macs = gemm.macs().0 as f64 / tiling.repeats as f64;
     let of_one_array = (array.rows * array.cols) as f64;
     macs / (tiling.tiles_of_one() as f64 * of_one_array * tile as f64)

@@ -3,18 +3,19 @@
 //! Weights arrive at their bandwidth, a tile waits for its own; nothing else is charged. The last chunk of pixels and
 //! the drain are left out, as they are there, so its utilization can exceed the mapping's.
 
+use super::Parts;
 use crate::accel::accelerator::Accelerator;
-use crate::accel::memory::Bandwidth;
+use crate::accel::counts::{Wide, small};
+use crate::accel::memory::{Bandwidth, gcd};
 use crate::accel::tiling::{Extent, Tiling};
-use crate::units::Megahertz;
 
 /// Bandwidth of the weights where the file gives none: that of the authors' simulator.
 const DEFAULT_WEIGHT_BANDWIDTH: Bandwidth = Bandwidth::gib_per_second(80);
 
 /// Cycles between the end of a tile and the report of the simulator.
-const CLOSING_CYCLES: u128 = 2;
+const CLOSING_CYCLES: Wide = 2;
 
-/// Cycles of all tiles, weight-stationary on one array; nothing where they pass `u128`.
+/// Cycles of all tiles, weight-stationary on one array; nothing where they pass 128 bits.
 ///
 /// With `chunks = ceil(m/R)`, `last = m - (chunks - 1) R`, for each tile of `r` rows and `q` columns in order:
 /// ```text
@@ -27,17 +28,19 @@ const CLOSING_CYCLES: u128 = 2;
 /// In closed form: `t` is the largest, over all tiles, of the tile's `ready` and the steps that follow it, plus the
 /// other steps of the first tile. `ready` without its rounding and the steps are both linear along the repeats, along
 /// whole row tiles and along whole column tiles, so the largest stands at an end of each.
-pub(super) fn cycles(accelerator: &Accelerator, tiling: &Tiling) -> Option<u128> {
-    let walk = Walk::new(accelerator, tiling)?;
-    let mut end = 0;
-    for repeat in [0, tiling.repeats - 1] {
-        for row in ends(&tiling.rows) {
-            for col in ends(&tiling.cols) {
-                end = end.max(walk.end_if_late(Position { repeat, row, col })?);
-            }
-        }
-    }
-    Some(end + CLOSING_CYCLES)
+///
+/// Of these, `stream` are all streamed rows but those of the last chunk of the last tile, `load` the rows that load
+/// behind no stream, `fill_and_drain` one cycle a chunk and the closing two; the rest waits for weights.
+#[inline(never)]
+pub(in crate::accel) fn parts(rows: u64, arrival: Arrival, tiling: &Tiling) -> Option<Parts> {
+    let walk = Walk::new(rows, arrival, tiling);
+    let chunks = Wide::from(tiling.streamed.div_ceil(rows));
+    Some(Parts {
+        cycles: walk.cycles()?,
+        stream: Wide::from(tiling.total_streamed() - walk.last_chunk),
+        load: walk.exposed_load(),
+        fill_and_drain: Wide::from(tiling.tiles()) * chunks + CLOSING_CYCLES,
+    })
 }
 
 /// The indices of the first whole piece, the last whole piece and the last piece.
@@ -59,30 +62,50 @@ const FIRST: Position = Position { repeat: 0, row: 0, col: 0 };
 struct Walk<'a> {
     tiling: &'a Tiling,
     /// Cycles after a tile for the chunks of pixels before the last: `(chunks - 1) * (min(m, R) + 1)`.
-    chunk_cycles: u128,
+    chunk_cycles: Wide,
     /// Pixels of the last chunk.
     last_chunk: u64,
     arrival: Arrival,
 }
 
 impl<'a> Walk<'a> {
-    fn new(accelerator: &Accelerator, tiling: &'a Tiling) -> Option<Self> {
-        let rows = accelerator.array.rows;
+    fn new(rows: u64, arrival: Arrival, tiling: &'a Tiling) -> Self {
         let pixels = tiling.streamed;
         let before_last = pixels.div_ceil(rows) - 1;
-        Some(Self {
+        Self {
             tiling,
-            chunk_cycles: u128::from(before_last) * (u128::from(pixels.min(rows)) + 1),
+            chunk_cycles: Wide::from(before_last) * (Wide::from(pixels.min(rows)) + 1),
             last_chunk: pixels - before_last * rows,
-            arrival: Arrival::new(accelerator)?,
-        })
+            arrival,
+        }
+    }
+
+    fn cycles(&self) -> Option<Wide> {
+        let mut end = 0;
+        for repeat in [0, self.tiling.repeats - 1] {
+            for row in ends(&self.tiling.rows) {
+                for col in ends(&self.tiling.cols) {
+                    end = end.max(self.end_if_late(Position { repeat, row, col })?);
+                }
+            }
+        }
+        Some(end + CLOSING_CYCLES)
+    }
+
+    /// `r_1 + sum over the other tiles of max(0, r - last)`.
+    fn exposed_load(&self) -> Wide {
+        let Tiling { rows, cols, repeats, .. } = self.tiling;
+        let longer = |rows: u64| Wide::from(rows.saturating_sub(self.last_chunk));
+        let of_a_col: Wide = rows.kinds().into_iter().map(|(piece, count)| longer(piece) * Wide::from(count)).sum();
+        let first = rows.piece(0);
+        of_a_col * Wide::from(cols.pieces()) * Wide::from(*repeats) - longer(first) + Wide::from(first)
     }
 
     /// When all would end if every tile after the one at `at` waited for the one before it, and that one for its
     /// weights alone.
-    fn end_if_late(&self, at: Position) -> Option<u128> {
+    fn end_if_late(&self, at: Position) -> Option<Wide> {
         let ready = self.arrival.ready(self.elements_through(at))?;
-        let load = if at == FIRST { u128::from(self.tiling.rows.piece(0)) + 1 } else { 0 };
+        let load = if at == FIRST { Wide::from(self.tiling.rows.piece(0)) + 1 } else { 0 };
         let last = Position {
             repeat: self.tiling.repeats - 1,
             row: self.tiling.rows.pieces() - 1,
@@ -93,64 +116,60 @@ impl<'a> Walk<'a> {
     }
 
     /// Weights of the tiles up to and with the one at `at`.
-    fn elements_through(&self, at: Position) -> u128 {
+    fn elements_through(&self, at: Position) -> Wide {
         let Tiling { rows, cols, .. } = self.tiling;
-        let width = u128::from(cols.full) * u128::from(cols.size) + u128::from(cols.rest);
-        let height = u128::from(rows.full) * u128::from(rows.size) + u128::from(rows.rest);
-        let in_row = width.min((u128::from(at.col) + 1) * u128::from(cols.size));
-        u128::from(at.repeat) * height * width
-            + u128::from(at.row) * u128::from(rows.size) * width
-            + u128::from(rows.piece(at.row)) * in_row
+        let width = Wide::from(cols.full) * Wide::from(cols.size) + Wide::from(cols.rest);
+        let height = Wide::from(rows.full) * Wide::from(rows.size) + Wide::from(rows.rest);
+        let in_row = width.min((Wide::from(at.col) + 1) * Wide::from(cols.size));
+        Wide::from(at.repeat) * height * width
+            + Wide::from(at.row) * Wide::from(rows.size) * width
+            + Wide::from(rows.piece(at.row)) * in_row
     }
 
     /// Cycles of the tiles up to and with the one at `at`, had none to wait for its weights.
-    fn steps_through(&self, at: Position) -> u128 {
+    fn steps_through(&self, at: Position) -> Wide {
         let Tiling { rows, cols, .. } = self.tiling;
-        let pieces = u128::from(cols.pieces());
-        let of_repeat: u128 =
-            rows.kinds().into_iter().map(|(piece, count)| u128::from(count) * pieces * self.step(piece)).sum();
-        u128::from(at.repeat) * of_repeat
-            + u128::from(at.row) * pieces * self.step(rows.size)
-            + (u128::from(at.col) + 1) * self.step(rows.piece(at.row))
+        let pieces = Wide::from(cols.pieces());
+        let of_repeat: Wide =
+            rows.kinds().into_iter().map(|(piece, count)| Wide::from(count) * pieces * self.step(piece)).sum();
+        Wide::from(at.repeat) * of_repeat
+            + Wide::from(at.row) * pieces * self.step(rows.size)
+            + (Wide::from(at.col) + 1) * self.step(rows.piece(at.row))
     }
 
     /// Cycles of a tile with `rows` in use whose weights are there.
-    fn step(&self, rows: u64) -> u128 {
-        u128::from(self.last_chunk.max(rows)) + 1 + self.chunk_cycles
+    fn step(&self, rows: u64) -> Wide {
+        Wide::from(self.last_chunk.max(rows)) + 1 + self.chunk_cycles
     }
 }
 
-/// How fast weights arrive, as the fraction `cycles / weights`.
-struct Arrival {
+/// How fast weights arrive, as the fraction `cycles / weights` in lowest terms.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::accel) struct Arrival {
     /// Bits of a weight x cycles a second.
-    cycles: u128,
+    cycles: Wide,
     /// Bits a second.
-    weights: u128,
+    weights: Wide,
 }
 
 impl Arrival {
-    fn new(accelerator: &Accelerator) -> Option<Self> {
+    /// Nothing where the clock is too fast to count.
+    pub(in crate::accel) fn new(accelerator: &Accelerator) -> Option<Self> {
         let bandwidth = accelerator.memory.weight_bandwidth.unwrap_or(DEFAULT_WEIGHT_BANDWIDTH);
-        Some(Self {
-            cycles: hertz(accelerator.clock).checked_mul(u128::from(accelerator.precision.weight_bits))?,
-            weights: u128::from(bandwidth.bytes_per_second()) * 8,
-        })
+        let cycles = accelerator.clock.hertz().checked_mul(Wide::from(accelerator.precision.weight_bits))?;
+        let weights = Wide::from(bandwidth.bytes_per_second()) * 8;
+        let common = gcd(cycles, weights);
+        Some(Self { cycles: cycles / common, weights: weights / common })
     }
 
     /// The cycle at which `elements` weights have arrived, in integers: floating point is a cycle off in places.
-    fn ready(&self, elements: u128) -> Option<u128> {
-        Some(elements.checked_mul(self.cycles)?.div_ceil(self.weights))
+    fn ready(&self, elements: Wide) -> Option<Wide> {
+        let arrived = elements.checked_mul(self.cycles)?;
+        Some(match u64::try_from(self.weights) {
+            Ok(weights) => small::div_ceil(arrived, weights),
+            Err(_) => arrived.div_ceil(self.weights),
+        })
     }
-}
-
-/// The clock in whole hertz.
-fn hertz(clock: Megahertz) -> u128 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "rounded; above u128 it saturates and the products are checked"
-    )]
-    let hertz = (clock.get() * 1e6).round() as u128;
-    hertz
 }
 
 #[cfg(test)]

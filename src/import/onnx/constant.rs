@@ -3,7 +3,7 @@
 use super::proto::{TensorProto, data_type};
 
 /// Folded tensors up to this many values keep them; larger ones keep their shape alone.
-const MAX_VALUES: u64 = 1 << 16;
+const MAX_VALUES: u64 = 1 << 12;
 
 /// Values of a small tensor; booleans are 0 and 1.
 #[derive(Debug, Clone, PartialEq)]

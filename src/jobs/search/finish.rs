@@ -1,11 +1,10 @@
 //! What a run leaves in its folder.
 
-use super::{Checkpoint, Run, SearchJobError, Trained};
+use super::{Checkpoint, Run, SearchJobError, Trained, pictures};
 use crate::estimate::{self, Estimate, Target};
 use crate::jobs::spec::DataSet;
 use crate::load;
 use crate::network::Network;
-use crate::plot::{self, Bar};
 use crate::record::{
     Accuracy, Ended, HistoryRecord, HistoryWriter, INTERRUPTED, Summary, diverged, read_history, write, write_json,
 };
@@ -52,7 +51,7 @@ impl Finish<'_> {
         checkpoint.note_peak(self.run)?;
         let summary = self.summary(checkpoint, trained)?;
         history.append(&HistoryRecord::End(Ended { stop_reason: summary.stop_reason.clone() }))?;
-        self.plots()?;
+        pictures::draw(self.run.job, folder, self.architecture)?;
         write_json(&folder.summary(), &summary)?;
         Ok(summary)
     }
@@ -96,30 +95,5 @@ impl Finish<'_> {
             DataSet::Shapes => "shapes".to_owned(),
             DataSet::Cifar10 => "cifar10".to_owned(),
         }
-    }
-
-    fn plots(&self) -> Result<(), SearchJobError> {
-        let Run { job, folder, .. } = self.run;
-        let records = read_history(&folder.history())?;
-        let estimate = self.estimate(1)?;
-        let bars: Vec<Bar> = estimate
-            .layers
-            .iter()
-            .filter(|layer| layer.macs.0 > 0)
-            .map(|layer| Bar { name: layer.name.clone(), cycles: layer.cycles, utilization: layer.mapping_utilization })
-            .collect();
-        let caption = format!("{} on {} ({})", job.name, estimate.accelerator, estimate.timing);
-        let unused = job.space.unused_widths(self.architecture);
-        let pictures = [
-            ("history", Some(plot::history_svg(&records))),
-            ("widths", plot::widths_svg(&records, job.accelerator.array.cols, &unused)),
-            ("cycles", Some(plot::estimate_bars_svg(&bars, &caption))),
-        ];
-        for (name, svg) in pictures.into_iter().filter_map(|(name, svg)| Some((name, svg?))) {
-            for extension in ["svg", "png"] {
-                plot::write(&folder.plots().join(format!("{name}.{extension}")), &svg)?;
-            }
-        }
-        Ok(())
     }
 }

@@ -212,10 +212,10 @@ fn split(call: &mut Call<'_>) -> Outputs {
         Some(sizes) => unsigned("split", &sizes)?,
         None => {
             let each = dims[axis].div_ceil(parts as u64);
-            (0..parts as u64).map(|part| each.min(dims[axis].saturating_sub(part * each))).collect()
+            (0..parts as u64).map(|part| each.min(dims[axis].saturating_sub(part.saturating_mul(each)))).collect()
         }
     };
-    if sizes.len() != parts || sizes.iter().sum::<u64>() != dims[axis] {
+    if sizes.len() != parts || sizes.iter().fold(0u64, |sum, &size| sum.saturating_add(size)) != dims[axis] {
         return Err(Refusal::Invalid(format!("{} cannot be split into {sizes:?} for {parts} outputs", dims[axis])));
     }
     let value = call.value(0).clone();
@@ -237,6 +237,7 @@ fn gather(call: &mut Call<'_>) -> Outputs {
         _ => return embedding(call, axis, &dims),
     };
     let out = [&dims[..axis], &indices.dims, &dims[axis + 1..]].concat();
+    elements(&out)?;
     let side = i64::try_from(dims[axis]).unwrap_or(i64::MAX);
     let whole = |&index: &i64| if index < 0 { index.saturating_add(side) } else { index };
     let places: Option<Vec<i64>> = indices.as_ints().map(|indices| indices.iter().map(whole).collect());
@@ -311,6 +312,7 @@ fn concat(call: &mut Call<'_>) -> Outputs {
     }
     let mut out = first.clone();
     out[axis] = all.iter().fold(0u64, |sum, dims| sum.saturating_add(dims[axis]));
+    elements(&out)?;
     if super::all_constant(call) {
         return Ok(vec![Value::constant(joined(call, axis, out))]);
     }

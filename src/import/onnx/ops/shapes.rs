@@ -6,6 +6,9 @@ use super::super::proto::data_type;
 use super::super::steps::Refusal;
 use super::fold;
 
+/// Values of the longest range that is followed.
+const LONGEST_RANGE: f64 = 1e9;
+
 /// Identity, Dropout, Cast and their kin: the first output is the input.
 pub(super) fn unchanged(call: &mut Call<'_>, operator: &str) -> Outputs {
     let value = match (call.value(0).clone(), operator) {
@@ -95,24 +98,19 @@ fn range(call: &Call<'_>, name: &str) -> Result<Constant, Refusal> {
         return Err(Refusal::Invalid("it needs a start, a limit and a step".to_owned()));
     };
     let count = ((limit - start) / delta).ceil().max(0.0);
-    if !is_small_count(count) {
+    if !(0.0..=LONGEST_RANGE).contains(&count) {
         return Err(Refusal::Unknown(format!("a range from {start} to {limit} by {delta} is too long to follow")));
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be small")]
-    let steps = (0..count as u32).map(|step| start + f64::from(step) * delta);
+    let count = count as u32;
+    let dims = vec![u64::from(count)];
+    let steps = (0..if is_small(&dims) { count } else { 0 }).map(|step| start + f64::from(step) * delta);
     let whole = call.inputs.iter().all(|value| matches!(value, Value::Constant(c) if c.as_ints().is_some()));
     #[expect(clippy::cast_possible_truncation, reason = "sums of whole numbers")]
     let data =
         if whole { Data::Ints(steps.map(|value| value as i64).collect()) } else { Data::Floats(steps.collect()) };
-    let dims = vec![match &data {
-        Data::Ints(values) => values.len() as u64,
-        Data::Floats(values) => values.len() as u64,
-    }];
-    Ok(Constant { dims, data: Some(data), learned: false, name: name.to_owned() })
-}
-
-fn is_small_count(count: f64) -> bool {
-    (0.0..=65_536.0).contains(&count)
+    let data = Some(data).filter(|_| is_small(&dims));
+    Ok(Constant { dims, data, learned: false, name: name.to_owned() })
 }
 
 /// Places of values other than 0, `[rank, count]`.

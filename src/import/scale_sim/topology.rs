@@ -218,13 +218,22 @@ fn records(text: &str) -> Result<Vec<Record>, (u64, Fault)> {
 }
 
 fn cells(line: &str) -> Result<Vec<String>, csv::Error> {
-    let mut reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(line.as_bytes());
-    let record = reader.records().next().transpose()?.unwrap_or_default();
-    let mut cells: Vec<String> = record.iter().map(str::to_owned).collect();
+    let mut cells = if line.contains('"') { quoted(line)? } else { line.split(',').map(trimmed).collect() };
     if cells.last().is_some_and(String::is_empty) {
         cells.pop();
     }
     Ok(cells)
+}
+
+fn trimmed(cell: &str) -> String {
+    cell.trim().to_owned()
+}
+
+/// A line with quotes; a reader is much to set up for each of very many lines.
+fn quoted(line: &str) -> Result<Vec<String>, csv::Error> {
+    let mut reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(line.as_bytes());
+    let record = reader.records().next().transpose()?.unwrap_or_default();
+    Ok(record.iter().map(str::to_owned).collect())
 }
 
 fn form(header: &[String]) -> Result<Form, Fault> {
@@ -375,6 +384,14 @@ mod tests {
         );
         let error = read_topology(&format!("{GEMM}a, 4, 0, 6"), "net.csv").unwrap_err();
         assert_eq!(error.to_string(), "net.csv:2: N: must be a whole number from 1 to 2^64 - 1, got `0`");
+    }
+
+    #[test]
+    fn quotes_hold_commas_and_line_ends_of_old_systems_are_no_numbers() {
+        let rows = rows(&format!("{GEMM}\"a, b\", 4,\"5\", 6,\n"));
+        assert_eq!((rows[0].name.as_str(), sizes(&rows[0], 1)), ("a, b", [4, 5, 6, 1]));
+        let error = read_topology(&format!("{GEMM}a, 4, 5, 6\rb, 7, 8, 9\r"), "net.csv").unwrap_err();
+        assert_eq!(error.to_string(), "net.csv:2: a layer must have 4 columns, got 7");
     }
 
     #[test]

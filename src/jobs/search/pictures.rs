@@ -1,0 +1,39 @@
+//! The pictures of a run folder.
+
+use super::SearchJobError;
+use crate::estimate::{self, Target};
+use crate::jobs::spec::Job;
+use crate::plot::{self, Bar};
+use crate::record::{RunFolder, read_history};
+use crate::space::Architecture;
+
+/// Draws `plots/` anew from what the folder of a run that is finished holds.
+pub(super) fn draw_again(job: &Job, folder: &RunFolder) -> Result<(), SearchJobError> {
+    let path = folder.architecture();
+    let origin = path.display().to_string();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| SearchJobError::Checkpoint { reason: format!("{origin}: {error}") })?;
+    let architecture = job.space.parse_architecture(&text, &origin);
+    draw(job, folder, &architecture.map_err(|error| SearchJobError::Checkpoint { reason: error.to_string() })?)
+}
+
+/// `plots/`: the history, the widths and the cycles of the network that `architecture` is.
+pub(super) fn draw(job: &Job, folder: &RunFolder, architecture: &Architecture) -> Result<(), SearchJobError> {
+    let records = read_history(&folder.history())?;
+    let target = Target { accelerator: &job.accelerator, timing: job.timing, batch: 1 };
+    let estimate = estimate::network(&job.space.derive(architecture)?, &target)?;
+    let layers = estimate.layers.iter().filter(|layer| layer.cycles.0 > 0);
+    let bars: Vec<Bar> = layers.map(Bar::of).collect();
+    let unused = job.space.unused_widths(architecture);
+    let pictures = [
+        ("history", Some(plot::history_svg(&records))),
+        ("widths", plot::widths_svg(&records, job.accelerator.array.cols, &unused)),
+        ("cycles", Some(plot::cycles_svg(&bars, &estimate.total.breakdown, &estimate.title()))),
+    ];
+    for (name, svg) in pictures.into_iter().filter_map(|(name, svg)| Some((name, svg?))) {
+        for extension in ["svg", "png"] {
+            plot::write(&folder.plots().join(format!("{name}.{extension}")), &svg)?;
+        }
+    }
+    Ok(())
+}
