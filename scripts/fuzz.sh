@@ -35,6 +35,7 @@ seeds() {
         accelerator) echo accel-models/*.yaml ;;
         job) echo search-spaces/*.yaml tests/data/*.yaml ;;
         architecture) echo fuzz/seeds/architecture/* results/*/architecture.yaml ;;
+        onnx) echo fuzz/seeds/onnx/* ;;
         measured_rows) echo fuzz/seeds/measured_rows/* ;;
         topology_conv | topology_gemm) echo tests/data/*.csv tests/data/scale-sim/*.csv ;;
         scale_sim_cfg) echo tests/data/scale-sim/*.cfg ;;

@@ -523,6 +523,41 @@ mod estimate {
         }
     }
 
+    /// `x[batch, 4]` through one operator, as ONNX writes it: fields 7 graph; 1 node, 11 input, 12 output; 1 inputs,
+    /// 2 outputs, 4 operator.
+    fn onnx(operator: &str) -> Vec<u8> {
+        let field = |tag: u8, bytes: &[u8]| [&[tag << 3 | 2, u8::try_from(bytes.len()).unwrap()], bytes].concat();
+        let dimension = |inner: Vec<u8>| field(1, &inner);
+        let shape = [dimension(field(2, b"batch")), dimension(vec![8, 4])].concat();
+        let tensor = [vec![8, 1], field(2, &shape)].concat();
+        let input = [field(1, b"x"), field(2, &field(1, &tensor))].concat();
+        let node = [field(1, b"x"), field(2, b"y"), field(4, operator.as_bytes())].concat();
+        field(7, &[field(1, &node), field(11, &input), field(12, &field(1, b"y"))].concat())
+    }
+
+    #[test]
+    fn an_onnx_file_says_how_much_of_it_is_covered() {
+        let folder = TempDir::new().unwrap();
+        let accel = ["--accel", "small-32x32"];
+        fs::write(folder.path().join("relu.onnx"), onnx("Relu")).unwrap();
+        let ran = systole_in(folder.path(), &[&["estimate", "relu.onnx"], accel.as_slice()].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, "relu: 1 of 1 nodes covered, 0 MACs an image\n"));
+        fs::write(folder.path().join("odd.onnx"), onnx("Odd")).unwrap();
+        let ran = systole_in(folder.path(), &[&["estimate", "odd.onnx", "--json"], accel.as_slice()].concat());
+        let lines = "odd: 0 of 1 nodes covered, 0 MACs an image; 1 unknown, whose MACs are not counted\n\
+                     odd: node `y` (Odd): this operator is not known\n";
+        assert_eq!((ran.code, ran.stderr.as_str()), (1, lines));
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(json[0]["coverage"]["unknown"][0]["operator"], "Odd");
+        let allowed = ["estimate", "odd.onnx", "--allow-unknown", "--quiet"];
+        let ran = systole_in(folder.path(), &[&allowed, accel.as_slice()].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+        let asked = ["estimate", "odd.onnx", "--dim", "sequence=4"];
+        let ran = systole_in(folder.path(), &[&asked, accel.as_slice()].concat());
+        let known = "error: odd.onnx: there is no dimension `sequence`; those of this file are batch, x/1\n";
+        assert_eq!((ran.code, ran.stderr.as_str()), (2, known));
+    }
+
     #[test]
     fn the_pictures_hold_the_numbers_of_the_table() {
         let folder = TempDir::new().unwrap();
@@ -562,7 +597,7 @@ mod estimate {
         fs::write(folder.path().join("net.onnx"), "").unwrap();
         fs::write(folder.path().join("bad.csv"), "Layer, M, N, K,\na, 1, 0, 2,\n").unwrap();
         fs::copy(Path::new(ROOT).join(SMALL), folder.path().join("net.yaml")).unwrap();
-        let read = "what is read is .yaml or .yml (network file) and .csv (SCALE-Sim topology)";
+        let read = "what is read is .yaml or .yml (network file), .onnx and .csv (SCALE-Sim topology)";
         let small = ["--accel", "small-32x32"];
         let diff = |count: u64| {
             format!("--diff compares two networks on one accelerator, or one network on two, got {count} estimates")
@@ -571,7 +606,7 @@ mod estimate {
             (&["net.yaml", small[0], small[1], "--diff"], diff(1)),
             (&["net.yaml", "net.yaml", "--accel", "small-32x32,small-32x32", "--diff"], diff(4)),
             (&["no.yaml", small[0], small[1]], "no.yaml: No such file or directory (os error 2)".into()),
-            (&["net.onnx", small[0], small[1]], format!("net.onnx: ONNX is not read yet; {read}")),
+            (&["net.onnx", small[0], small[1]], "net.onnx: this is no ONNX model: it holds no graph".into()),
             (&["net", small[0], small[1]], format!("net: the extension is of no format that is read; {read}")),
             (&["os.yaml", small[0], small[1]], "os.yaml: this is an accelerator, and a network is needed".into()),
             (
@@ -928,7 +963,10 @@ mod check {
     #[test]
     fn bad_networks_have_one_clear_message_with_its_place() {
         let cases = [
-            ("  - { name: a, op: relux }\n", "5:20: unknown variant `relux`, expected one of conv2d, linear,"),
+            (
+                "  - { name: a, op: relux }\n",
+                "5:20: unknown variant `relux`, expected one of conv2d, conv-transpose2d,",
+            ),
             ("  - { name: a, op: relu, inputs: [b] }\n", "5:35: node `a`: its input `b` does not exist"),
             (
                 "  - { name: a, op: relu }\n  - { name: b, op: add, inputs: [a, c] }\n  - { name: c, op: relu }\n",

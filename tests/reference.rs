@@ -1,9 +1,11 @@
-//! The array timings, the SCALE-Sim reader and the spaces of benchmarks against numbers that others produced.
+//! The array timings, the readers of SCALE-Sim and ONNX and the spaces of benchmarks against numbers that others produced.
 //!
 //! The data are no part of this package; without them each check is reported as ignored, with the reason in its name.
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +13,7 @@ use libtest_mimic::{Arguments, Trial};
 use systole::accel::{Accelerator, Array, Dataflow, Gemm, GemmKind, Operands, Timing, Work, Workload};
 use systole::estimate::calibrate::{Host, Observation, Observed, Settings, calibrate, judge, shuffled};
 use systole::estimate::{self, measured_work};
+use systole::import::onnx::{Onnx, Options};
 use systole::import::scale_sim::{Row, read_topology};
 use systole::jobs::{Job, Overrides};
 use systole::network::{Network, Node, NodeId, Op};
@@ -18,12 +21,14 @@ use systole::space::Space;
 
 type Check = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const CHECKS: [(&str, &str, Check); 10] = [
+const CHECKS: [(&str, &str, Check); 12] = [
     ("every_row_of_scale_sim_is_reproduced", "scale-sim.csv", scale_sim_rows),
     ("every_layer_of_scale_sim_reads_as_its_product", "scale-sim.csv", scale_sim_layers),
     ("every_row_of_scale_sim_is_in_its_reports", "scale-sim.csv", scale_sim_reports),
     ("every_entry_of_the_uboost_simulator_is_reproduced", "uboost-csim-lookup.json", uboost_entries),
     ("every_network_of_nas_bench_macro_has_its_size", "nas-bench-macro-cifar10.csv", nas_bench_macro),
+    ("every_exported_network_has_its_macs_and_parameters", "onnx/expected.csv", onnx_networks),
+    ("every_network_of_opset_9_has_its_macs", "onnx/light_vgg19.onnx", onnx_light_networks),
     ("every_network_of_accel_nasbench_has_its_size", MNASNET, mnasnet_sizes),
     ("tpu_v2_networks_are_calibrated_within_their_bounds", MNASNET, |file| networks(file, &TPU_V2)),
     ("tpu_v3_networks_are_calibrated_within_their_bounds", MNASNET, |file| networks(file, &TPU_V3)),
@@ -220,7 +225,7 @@ struct Entry {
 type Lookup = BTreeMap<String, BTreeMap<u64, BTreeMap<String, BTreeMap<u64, BTreeMap<u64, Entry>>>>>;
 
 fn uboost_entries(file: &Path) -> Result<(), Box<dyn Error>> {
-    let lookup: Lookup = serde_json::from_reader(std::fs::File::open(file)?)?;
+    let lookup: Lookup = serde_json::from_reader(File::open(file)?)?;
     let mut entries = 0;
     for (operator, by_side) in &lookup {
         for (side, by_kernel) in by_side {
@@ -388,4 +393,59 @@ fn calibrated(observations: &[Observation], bounds: &Bounds) -> Result<(), Box<d
 
 fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), Box<dyn Error>> {
     if found == expected { Ok(()) } else { Err(format!("{what}: expected {expected:?}, got {found:?}").into()) }
+}
+
+/// The networks that others exported, with the MACs and parameters that PyTorch counts.
+fn onnx_networks(file: &Path) -> Result<(), Box<dyn Error>> {
+    let folder = file.parent().ok_or("the table lies in a folder")?;
+    let mut networks = 0;
+    for row in csv::ReaderBuilder::new().has_headers(false).from_path(file)?.records() {
+        let row = row?;
+        let onnx = unpacked(&folder.join(format!("{}.xz", &row[0])))?;
+        let network = &onnx.network;
+        equal(&row[0], (network.macs().0, onnx.coverage.is_complete()), (row[1].parse()?, true))?;
+        equal(&row[0], network.params() + left_out(&row[0]), row[2].parse()?)?;
+        networks += 1;
+    }
+    equal("networks", networks, 13)
+}
+
+fn unpacked(packed: &Path) -> Result<Onnx, Box<dyn Error>> {
+    let mut unpacked = tempfile::NamedTempFile::new()?;
+    let mut reader = lzma_rust2::XzReader::new(BufReader::new(File::open(packed)?), false);
+    std::io::copy(&mut reader, &mut unpacked)?;
+    Ok(Onnx::load(unpacked.path(), &Options::default())?)
+}
+
+/// Parameters of the PyTorch model that its file does not hold.
+fn left_out(file: &str) -> u64 {
+    match file {
+        // Two classifiers that only training uses.
+        "googlenet.ts.onnx" => 6_379_984,
+        // Batch norms folded into the convolutions before them: a bias for a scale and a shift of 4,800 channels.
+        "resnet18.dynamo.onnx" => 4_800,
+        _ => 0,
+    }
+}
+
+/// ONNX's own test networks of opset 9, with their GMACs.
+fn onnx_light_networks(file: &Path) -> Result<(), Box<dyn Error>> {
+    let folder = file.parent().ok_or("the file lies in a folder")?;
+    let gmacs = [
+        ("bvlc_alexnet", "0.655"),
+        ("densenet121", "2.834"),
+        ("inception_v1", "1.432"),
+        ("inception_v2", "2.019"),
+        ("resnet50", "4.089"),
+        ("shufflenet", "0.125"),
+        ("squeezenet", "0.349"),
+        ("vgg19", "19.632"),
+        ("zfnet512", "1.482"),
+    ];
+    for (name, expected) in gmacs {
+        let onnx = Onnx::load(&folder.join(format!("light_{name}.onnx")), &Options::default())?;
+        let counted = format!("{:.3}", onnx.network.macs().0 as f64 / 1e9);
+        equal(name, (counted.as_str(), onnx.coverage.is_complete()), (expected, true))?;
+    }
+    Ok(())
 }

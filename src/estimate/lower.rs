@@ -4,7 +4,7 @@ use super::plan::{Ends, Engines, Plan};
 use crate::accel::{
     Accelerator, Cost, CostError, Engine, Gemm, GemmKind, LayerCost, Timing, VectorWork, Work, Workload, WorkloadError,
 };
-use crate::network::{Activation, Network, Op, Pool, Shape};
+use crate::network::{Activation, Network, Op, Pool, ResizeMode, Shape};
 
 /// Why a layer has no estimate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -129,22 +129,50 @@ pub(super) fn work(op: &Op, out: &Shape, inputs: &[u64], batch: u64) -> Result<W
         Op::Add | Op::Multiply => operations(times(Some(inputs.len().saturating_sub(1) as u64), values)),
         Op::BatchNorm { .. } => operations(times(Some(1), values)),
         Op::Activation(activation) => match activation {
-            Activation::Sigmoid | Activation::Silu => exponentials(),
+            Activation::Sigmoid
+            | Activation::Silu
+            | Activation::Gelu
+            | Activation::Tanh
+            | Activation::Elu { .. }
+            | Activation::Softplus => exponentials(),
             Activation::Relu
             | Activation::Relu6
             | Activation::LeakyRelu { .. }
             | Activation::HardSigmoid
-            | Activation::HardSwish => operations(times(Some(1), values)),
+            | Activation::HardSwish
+            | Activation::Clip { .. } => operations(times(Some(1), values)),
         },
-        Op::Softmax => exponentials(),
+        // The sum, the sum of squares, the mean taken off, the factor.
+        Op::Norm(_) => operations(times(Some(4), values)),
+        Op::LocalResponseNorm { size } => operations(times(size.checked_add(2), values)),
+        Op::Reduce(_) => operations(times(Some(1), read)),
+        Op::Elementwise(function) if function.is_transcendental() => exponentials(),
+        Op::Elementwise(_) => operations(times(Some((inputs.len() as u64).saturating_sub(1).max(1)), values)),
+        // A multiplication and an addition for each of 4 or 16 samples around.
+        Op::Resize(resize) => match resize.mode {
+            ResizeMode::Nearest => Ok(Work::Free),
+            ResizeMode::Linear => operations(times(Some(2 * 4), values)),
+            ResizeMode::Cubic => operations(times(Some(2 * 16), values)),
+        },
+        Op::Softmax { .. } => exponentials(),
         Op::Conv2d(_)
+        | Op::ConvTranspose2d(_)
         | Op::Linear(_)
+        | Op::MatMul { .. }
         | Op::Input
-        | Op::Concat
+        | Op::Embedding(_)
+        | Op::Concat { .. }
         | Op::Identity
         | Op::FitChannels { .. }
         | Op::Zero { .. }
-        | Op::Flatten => Ok(Work::Free),
+        | Op::Flatten
+        | Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Slice(_)
+        | Op::Gather(_)
+        | Op::Pad(_)
+        | Op::Expand { .. }
+        | Op::Tensor(_) => Ok(Work::Free),
     }
 }
 
@@ -183,7 +211,9 @@ impl Uncountable {
 /// The matrix product of `op` with output `out` on `batch` images; nothing for operators that multiply no weights.
 ///
 /// A convolution is `groups` products with m = output pixels x batch, n = output channels / groups, k = kernel area x
-/// input channels / groups; a linear layer one with m = batch.
+/// input channels / groups; a transposed one `groups` products with m = input pixels x batch, n = kernel area x output
+/// channels / groups, k = input channels / groups; a linear layer one with m = tokens x batch; a product of activations
+/// one for each matrix of each image.
 ///
 /// # Errors
 /// [`WorkloadError`] where a dimension is zero or the MACs pass 64 bits.
@@ -197,19 +227,49 @@ pub fn gemm(op: &Op, out: &Shape, batch: u64) -> Result<Option<Gemm>, WorkloadEr
             let kind = if depthwise { GemmKind::Depthwise } else { GemmKind::Weights };
             gemm.repeated(conv.groups, kind).map(Some)
         }
-        Op::Linear(linear) => Gemm::new(batch, linear.out_features, linear.in_features).map(Some),
+        Op::ConvTranspose2d(conv) => {
+            let m = conv.in_pixels(out).saturating_mul(batch);
+            let gemm = Gemm::new(m, conv.fan_out(), conv.in_channels / conv.groups)?;
+            let depthwise = conv.groups > 1 && conv.groups == conv.in_channels;
+            let kind = if depthwise { GemmKind::Depthwise } else { GemmKind::Weights };
+            gemm.repeated(conv.groups, kind).map(Some)
+        }
+        Op::Linear(linear) => {
+            let tokens = out.elements() / linear.out_features;
+            Gemm::new(tokens.saturating_mul(batch), linear.out_features, linear.in_features).map(Some)
+        }
+        Op::MatMul { inner } => {
+            let [matrices @ .., m, n] = out.dims() else {
+                return Err(WorkloadError::Empty { dimension: "n" });
+            };
+            let matrices = matrices.iter().product::<u64>().saturating_mul(batch);
+            Gemm::new(*m, *n, *inner)?.repeated(matrices, GemmKind::Activations).map(Some)
+        }
         Op::Input
+        | Op::Embedding(_)
+        | Op::Norm(_)
+        | Op::LocalResponseNorm { .. }
         | Op::BatchNorm { .. }
         | Op::Activation(_)
         | Op::Pool(_)
         | Op::GlobalAveragePool
+        | Op::Reduce(_)
         | Op::Add
         | Op::Multiply
-        | Op::Concat
+        | Op::Elementwise(_)
+        | Op::Concat { .. }
         | Op::Identity
         | Op::FitChannels { .. }
         | Op::Zero { .. }
         | Op::Flatten
-        | Op::Softmax => Ok(None),
+        | Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Slice(_)
+        | Op::Gather(_)
+        | Op::Pad(_)
+        | Op::Expand { .. }
+        | Op::Resize(_)
+        | Op::Tensor(_)
+        | Op::Softmax { .. } => Ok(None),
     }
 }

@@ -26,6 +26,7 @@ use lower::layer_cost;
 use plan::{Ends, Engines, Plan};
 
 use crate::accel::{Accelerator, Cost, Engine, Gemm, LayerCost, Operand, Operands, Work, Workload};
+use crate::import::onnx::Coverage;
 use crate::import::scale_sim::{Row, RowKind};
 use crate::network::Network;
 use crate::units::{Bytes, Cycles, Macs};
@@ -152,6 +153,9 @@ pub struct Estimate {
     pub layers: Vec<LayerEstimate>,
     /// The whole.
     pub total: Total,
+    /// How much of the file it speaks of, where the file may hold what is not covered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
 }
 
 impl Estimate {
@@ -319,6 +323,7 @@ fn summed(name: &str, layers: Vec<LayerEstimate>, target: &Target<'_>) -> Result
         batch: target.batch,
         layers,
         total,
+        coverage: None,
     })
 }
 

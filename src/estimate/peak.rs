@@ -42,15 +42,34 @@ pub(super) fn activation_elements(network: &Network) -> u64 {
 
 fn in_place(op: &Op) -> bool {
     match op {
-        Op::BatchNorm { .. } | Op::Activation(_) | Op::Identity | Op::Flatten | Op::Softmax => true,
+        Op::BatchNorm { .. }
+        | Op::Norm(_)
+        | Op::LocalResponseNorm { .. }
+        | Op::Activation(_)
+        | Op::Elementwise(_)
+        | Op::Identity
+        | Op::Flatten
+        | Op::Reshape { .. }
+        | Op::Softmax { .. } => true,
         Op::Input
         | Op::Conv2d(_)
+        | Op::ConvTranspose2d(_)
         | Op::Linear(_)
+        | Op::MatMul { .. }
+        | Op::Embedding(_)
         | Op::Pool(_)
         | Op::GlobalAveragePool
         | Op::Add
         | Op::Multiply
-        | Op::Concat
+        | Op::Concat { .. }
+        | Op::Reduce(_)
+        | Op::Transpose { .. }
+        | Op::Slice(_)
+        | Op::Gather(_)
+        | Op::Pad(_)
+        | Op::Expand { .. }
+        | Op::Resize(_)
+        | Op::Tensor(_)
         | Op::FitChannels { .. }
         | Op::Zero { .. } => false,
     }

@@ -142,22 +142,36 @@ impl Tensors {
             let only = before.next().filter(|_| before.next().is_none()).map(NodeId::index);
             let behind = only.filter(|&input| open[input] && readers[input] == 1);
             match node.op {
-                Op::Conv2d(_) | Op::Linear(_) | Op::Add | Op::Multiply => open[id.index()] = true,
-                Op::BatchNorm { .. } | Op::Activation(_) => {
+                Op::Elementwise(_) if only.is_none() => open[id.index()] = true,
+                Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::Linear(_) | Op::MatMul { .. } | Op::Add | Op::Multiply => {
+                    open[id.index()] = true
+                }
+                Op::BatchNorm { .. } | Op::Activation(_) | Op::Elementwise(_) => {
                     open[id.index()] = behind.is_some();
                     owner[id.index()] = behind.map_or(id.index(), |input| owner[input]);
                 }
-                Op::Identity | Op::Flatten => {
+                Op::Identity | Op::Flatten | Op::Reshape { .. } => {
                     open[id.index()] = behind.is_some();
                     owner[id.index()] = only.map_or(id.index(), |input| owner[input]);
                 }
                 Op::Input
                 | Op::Pool(_)
                 | Op::GlobalAveragePool
-                | Op::Concat
+                | Op::Embedding(_)
+                | Op::Norm(_)
+                | Op::LocalResponseNorm { .. }
+                | Op::Reduce(_)
+                | Op::Transpose { .. }
+                | Op::Slice(_)
+                | Op::Gather(_)
+                | Op::Pad(_)
+                | Op::Expand { .. }
+                | Op::Resize(_)
+                | Op::Tensor(_)
+                | Op::Concat { .. }
                 | Op::FitChannels { .. }
                 | Op::Zero { .. }
-                | Op::Softmax => {}
+                | Op::Softmax { .. } => {}
             }
         }
         let size = |elements: u64| precision.activation_bytes(elements.saturating_mul(batch));

@@ -10,6 +10,7 @@ use super::kind::{FileKind, KindError};
 use super::spec::{Job, JobError, Overrides};
 use crate::accel::{Accelerator, Timing};
 use crate::estimate::{EstimateError, Target};
+use crate::import::onnx::Options;
 use crate::load::{self, LoadError};
 use crate::network::Network;
 use crate::space::{Architecture, ArchitectureFile, DeriveError, Extent, ExtentError, Space};
@@ -155,8 +156,8 @@ fn job_of(verdict: &Verdict) -> Option<&Job> {
 
 fn one(path: &Path) -> Result<Verdict, CheckError> {
     let has = |wanted: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
-    if has("csv") {
-        return topology(path);
+    if has("csv") || has("onnx") {
+        return foreign(path);
     }
     if has("json") || has("jsonl") {
         load::text(path)?;
@@ -182,9 +183,10 @@ fn one(path: &Path) -> Result<Verdict, CheckError> {
     }
 }
 
-fn topology(path: &Path) -> Result<Verdict, CheckError> {
-    match Model::load(path)? {
+fn foreign(path: &Path) -> Result<Verdict, CheckError> {
+    match Model::load(path, &Options::default())? {
         Model::Network(network) => Ok(Verdict::Network(network_facts(&network))),
+        Model::Onnx(onnx) => Ok(Verdict::Network(network_facts(&onnx.network))),
         Model::Rows { rows, .. } => Ok(Verdict::Topology(TopologyFacts { layers: rows.len() })),
     }
 }

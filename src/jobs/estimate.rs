@@ -9,6 +9,7 @@ use super::kind::FileKind;
 use super::strings::{self, Strings, StringsError};
 use crate::accel::{Accelerator, CostError, Timing};
 use crate::estimate::{self, Estimate, EstimateError, Target};
+use crate::import::onnx::{self, Onnx, OnnxError};
 use crate::import::scale_sim::{self, Row, ScaleSimError};
 use crate::load::{self, LoadError};
 use crate::network::Network;
@@ -31,6 +32,8 @@ pub struct EstimateRequest {
     pub clock: Option<Megahertz>,
     /// Whether changes are proposed.
     pub detail: Detail,
+    /// What ONNX files leave open.
+    pub onnx: onnx::Options,
 }
 
 /// What an estimate says besides costs.
@@ -48,6 +51,8 @@ pub enum Detail {
 pub enum Model {
     /// A network.
     Network(Network),
+    /// A network out of an ONNX file, with how much of it that is.
+    Onnx(Box<Onnx>),
     /// A list of layers without wires.
     Rows {
         /// Name of the file, without its extension.
@@ -74,9 +79,12 @@ pub enum ModelError {
     /// A CSV file that is no topology.
     #[error(transparent)]
     ScaleSim(#[from] ScaleSimError),
+    /// An ONNX file that is no network.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
     /// A format that is not read.
     #[error(
-        "{}: {what}; what is read is .yaml or .yml (network file) and .csv (SCALE-Sim topology)", path.display()
+        "{}: {what}; what is read is .yaml or .yml (network file), .onnx and .csv (SCALE-Sim topology)", path.display()
     )]
     Extension {
         /// The file.
@@ -119,11 +127,11 @@ pub enum EstimateJobError {
 }
 
 impl Model {
-    /// Reads the file at `path`, by its extension.
+    /// Reads the file at `path`, by its extension; `options` are for ONNX.
     ///
     /// # Errors
-    /// [`ModelError`] with the line of what is wrong.
-    pub fn load(path: &Path) -> Result<Self, ModelError> {
+    /// [`ModelError`] with the line or the node of what is wrong.
+    pub fn load(path: &Path, options: &onnx::Options) -> Result<Self, ModelError> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
         let refuse = |what| Err(ModelError::Extension { path: path.to_owned(), what });
         match extension.as_deref() {
@@ -133,7 +141,7 @@ impl Model {
                 let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
                 Ok(Self::Rows { name, rows })
             }
-            Some("onnx") => refuse("ONNX is not read yet"),
+            Some("onnx") => Ok(Self::Onnx(Box::new(Onnx::load(path, options)?))),
             Some(_) | None => refuse("the extension is of no format that is read"),
         }
     }
@@ -145,6 +153,10 @@ impl Model {
     pub fn estimate(&self, target: &Target<'_>) -> Result<Estimate, EstimateError> {
         match self {
             Self::Network(network) => estimate::network(network, target),
+            Self::Onnx(onnx) => {
+                let estimate = estimate::network(&onnx.network, target)?;
+                Ok(Estimate { coverage: Some(onnx.coverage.clone()), ..estimate })
+            }
             Self::Rows { name, rows } => estimate::rows(name, rows, target),
         }
     }
@@ -156,6 +168,10 @@ impl Model {
     pub fn estimate_with_advice(&self, target: &Target<'_>) -> Result<Estimate, EstimateError> {
         match self {
             Self::Network(network) => estimate::network_with_advice(network, target),
+            Self::Onnx(onnx) => {
+                let estimate = estimate::network_with_advice(&onnx.network, target)?;
+                Ok(Estimate { coverage: Some(onnx.coverage.clone()), ..estimate })
+            }
             Self::Rows { name, rows } => estimate::rows_with_advice(name, rows, target),
         }
     }
@@ -180,7 +196,7 @@ pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobE
     let accelerators = request.accelerators.iter().map(|name| accelerator(name, request));
     let accelerators: Vec<(Accelerator, Timing)> = accelerators.collect::<Result<_, _>>()?;
     let strings = request.space.as_deref().map(Strings::load).transpose()?;
-    let models = request.networks.iter().map(|path| Ok((path, model(path, strings.as_ref())?)));
+    let models = request.networks.iter().map(|path| Ok((path, model(path, strings.as_ref(), &request.onnx)?)));
     let models: Vec<(&PathBuf, Model)> = models.collect::<Result<_, EstimateJobError>>()?;
     let pairs: Vec<_> = models.iter().flat_map(|model| accelerators.iter().map(move |accel| (model, accel))).collect();
     let one = |((path, model), (accelerator, timing)): (&(&PathBuf, Model), &(Accelerator, Timing))| {
@@ -201,12 +217,12 @@ pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobE
 }
 
 /// The network of a file, or of an architecture string where something reads those.
-fn model(given: &Path, strings: Option<&Strings>) -> Result<Model, EstimateJobError> {
+fn model(given: &Path, strings: Option<&Strings>, options: &onnx::Options) -> Result<Model, EstimateJobError> {
     let text = given.to_string_lossy();
     match strings {
         Some(strings) if strings::is_string(&text) => Ok(Model::Network(strings.network(&text)?)),
         None if text.contains("Genotype(") => Err(StringsError::NoSpace.into()),
-        Some(_) | None => Ok(Model::load(given)?),
+        Some(_) | None => Ok(Model::load(given, options)?),
     }
 }
 

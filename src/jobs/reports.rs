@@ -6,6 +6,7 @@ use super::accelerator::{NamedAccelerator, NamedAcceleratorError};
 use super::estimate::{Model, ModelError};
 use crate::accel::Timing;
 use crate::estimate::{self, ReportError, Reports};
+use crate::import::onnx::Options;
 use crate::record::{self, RecordError};
 use crate::units::Megahertz;
 
@@ -65,7 +66,7 @@ pub fn reports(request: &ReportRequest) -> Result<Reports, ReportJobError> {
     if timing != Timing::ScaleSim {
         return Err(ReportJobError::Timing { accelerator: accelerator.name, timing });
     }
-    let Model::Rows { rows, .. } = Model::load(&request.topology)? else {
+    let Model::Rows { rows, .. } = Model::load(&request.topology, &Options::default())? else {
         return Err(ReportJobError::Network(request.topology.clone()));
     };
     estimate::reports(&rows, &accelerator, sram)

@@ -11,7 +11,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Activation, Bias, Conv2d, Linear, Network, NodeId, Op, Pool, PoolKind, Shape};
+use super::{
+    Activation, Affine, Bias, Conv2d, ConvTranspose2d, Embedding, Function, Gather, LastWindow, Linear, Network,
+    NetworkError, NodeId, Norm, NormKind, Op, Pad, Pool, PoolKind, Reduce, Resize, Shape, ShapeError, Slice, Tensor,
+};
 use crate::load::{self, LoadError, Place, Spanned, unplaced};
 
 /// A network as it is written.
@@ -53,26 +56,115 @@ struct NodeFile {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 enum OpFile {
     Conv2d(Conv2dFile),
+    ConvTranspose2d(ConvTransposeFile),
     Linear(LinearFile),
+    Matmul,
+    Embedding(Embedding),
     BatchNorm,
+    LayerNorm(NormFile),
+    RmsNorm(NormFile),
+    GroupNorm(GroupNormFile),
+    LocalResponseNorm {
+        size: u64,
+    },
     Relu,
     Relu6,
-    LeakyRelu { slope: f64 },
+    LeakyRelu {
+        slope: f64,
+    },
     Sigmoid,
     HardSigmoid,
     Silu,
     HardSwish,
+    Gelu,
+    Tanh,
+    Elu {
+        alpha: f64,
+    },
+    Softplus,
+    Clip {
+        low: f64,
+        high: f64,
+    },
     MaxPool(PoolFile),
     AveragePool(PoolFile),
     GlobalAveragePool,
+    Reduce(Reduce),
     Add,
     Multiply,
+    Elementwise {
+        function: Function,
+    },
+    /// Along axis 0: the channels.
     Concat,
+    /// Along another axis.
+    ConcatAlong {
+        axis: u64,
+    },
     Identity,
-    FitChannels { channels: u64 },
-    Zero { channels: u64 },
+    FitChannels {
+        channels: u64,
+    },
+    Zero {
+        channels: u64,
+    },
     Flatten,
+    Reshape {
+        shape: Vec<u64>,
+    },
+    Transpose {
+        order: Vec<u64>,
+    },
+    Slice(Slice),
+    Gather(Gather),
+    Pad(Pad),
+    Expand {
+        shape: Vec<u64>,
+    },
+    Resize(Resize),
+    Tensor(Tensor),
+    /// Along axis 0.
     Softmax,
+    /// Along another axis.
+    SoftmaxAlong {
+        axis: u64,
+    },
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ConvTransposeFile {
+    out_channels: u64,
+    kernel: Pair,
+    #[serde(default = "Pair::one", skip_serializing_if = "Pair::is_one")]
+    stride: Pair,
+    /// What is cut from each end of the output.
+    #[serde(default = "Pair::zero", skip_serializing_if = "Pair::is_zero")]
+    padding: Pair,
+    /// What is added to the far end of the output.
+    #[serde(default = "Pair::zero", skip_serializing_if = "Pair::is_zero")]
+    output_padding: Pair,
+    #[serde(default = "Pair::one", skip_serializing_if = "Pair::is_one")]
+    dilation: Pair,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    groups: u64,
+    #[serde(default, skip_serializing_if = "is_false")]
+    bias: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct NormFile {
+    /// Values that are normalised together: the product of the innermost dimensions.
+    features: u64,
+    affine: Affine,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct GroupNormFile {
+    groups: u64,
+    affine: Affine,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -97,6 +189,9 @@ struct Conv2dFile {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct LinearFile {
     out_features: u64,
+    /// Length of the innermost dimension; the input is a vector or `[tokens, features]` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    in_features: Option<u64>,
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     bias: bool,
 }
@@ -110,6 +205,9 @@ struct PoolFile {
     stride: Option<Pair>,
     #[serde(default = "Pair::zero", skip_serializing_if = "Pair::is_zero")]
     padding: Pair,
+    /// Whether a last window that leaves the padded map is kept.
+    #[serde(default, skip_serializing_if = "is_false")]
+    ceil: bool,
 }
 
 /// `[height, width]`, or one number for both.
@@ -221,14 +319,24 @@ impl OpFile {
     /// The operator behind inputs of these shapes; channels that the file leaves out are the first input's.
     fn op(&self, inputs: &[&Shape]) -> Op {
         let channels = inputs.first().map_or(0, |shape| shape.channels());
+        let innermost = inputs.first().and_then(|shape| shape.dims().last()).copied().unwrap_or(0);
         match self {
             Self::Conv2d(conv) => Op::Conv2d(conv.conv(channels)),
             Self::Linear(linear) => Op::Linear(Linear {
-                in_features: channels,
+                in_features: linear.in_features.unwrap_or(innermost),
                 out_features: linear.out_features,
                 bias: if linear.bias { Bias::With } else { Bias::Without },
             }),
+            Self::ConvTranspose2d(conv) => Op::ConvTranspose2d(conv.conv(channels)),
+            Self::Matmul => Op::MatMul { inner: innermost },
+            Self::Embedding(embedding) => Op::Embedding(embedding.clone()),
             Self::BatchNorm => Op::BatchNorm { channels },
+            Self::LayerNorm(norm) => norm.norm(NormKind::Layer),
+            Self::RmsNorm(norm) => norm.norm(NormKind::Rms),
+            Self::GroupNorm(GroupNormFile { groups, affine }) => {
+                Op::Norm(Norm { kind: NormKind::Group { groups: *groups }, features: channels, affine: *affine })
+            }
+            Self::LocalResponseNorm { size } => Op::LocalResponseNorm { size: *size },
             Self::Relu => Op::Activation(Activation::Relu),
             Self::Relu6 => Op::Activation(Activation::Relu6),
             Self::LeakyRelu { slope } => Op::Activation(Activation::LeakyRelu { slope: *slope }),
@@ -236,28 +344,56 @@ impl OpFile {
             Self::HardSigmoid => Op::Activation(Activation::HardSigmoid),
             Self::Silu => Op::Activation(Activation::Silu),
             Self::HardSwish => Op::Activation(Activation::HardSwish),
+            Self::Gelu => Op::Activation(Activation::Gelu),
+            Self::Tanh => Op::Activation(Activation::Tanh),
+            Self::Elu { alpha } => Op::Activation(Activation::Elu { alpha: *alpha }),
+            Self::Softplus => Op::Activation(Activation::Softplus),
+            Self::Clip { low, high } => Op::Activation(Activation::Clip { low: *low, high: *high }),
             Self::MaxPool(pool) => Op::Pool(pool.pool(PoolKind::Max)),
             Self::AveragePool(pool) => Op::Pool(pool.pool(PoolKind::Average)),
             Self::GlobalAveragePool => Op::GlobalAveragePool,
+            Self::Reduce(reduce) => Op::Reduce(reduce.clone()),
             Self::Add => Op::Add,
             Self::Multiply => Op::Multiply,
-            Self::Concat => Op::Concat,
+            Self::Elementwise { function } => Op::Elementwise(*function),
+            Self::Concat => Op::Concat { axis: 0 },
+            Self::ConcatAlong { axis } => Op::Concat { axis: *axis },
             Self::Identity => Op::Identity,
             Self::FitChannels { channels } => Op::FitChannels { channels: *channels },
             Self::Zero { channels } => Op::Zero { channels: *channels },
             Self::Flatten => Op::Flatten,
-            Self::Softmax => Op::Softmax,
+            Self::Reshape { shape } => Op::Reshape { shape: shape.clone() },
+            Self::Transpose { order } => Op::Transpose { order: order.clone() },
+            Self::Slice(slice) => Op::Slice(slice.clone()),
+            Self::Gather(gather) => Op::Gather(gather.clone()),
+            Self::Pad(pad) => Op::Pad(pad.clone()),
+            Self::Expand { shape } => Op::Expand { shape: shape.clone() },
+            Self::Resize(resize) => Op::Resize(resize.clone()),
+            Self::Tensor(tensor) => Op::Tensor(tensor.clone()),
+            Self::Softmax => Op::Softmax { axis: 0 },
+            Self::SoftmaxAlong { axis } => Op::Softmax { axis: *axis },
         }
     }
 
-    /// How `op` is written; nothing for the input, which is no node of the list.
-    fn of(op: &Op) -> Option<Self> {
+    /// How `op` with output `out` is written; nothing for the input, which is no node of the list.
+    fn of(op: &Op, out: &Shape) -> Option<Self> {
         Some(match op {
             Op::Input => return None,
             Op::Conv2d(conv) => Self::Conv2d(Conv2dFile::of(conv)),
-            Op::Linear(linear) => {
-                Self::Linear(LinearFile { out_features: linear.out_features, bias: linear.bias == Bias::With })
-            }
+            Op::ConvTranspose2d(conv) => Self::ConvTranspose2d(ConvTransposeFile::of(conv)),
+            Op::Linear(linear) => Self::Linear(LinearFile {
+                out_features: linear.out_features,
+                in_features: (out.dims().len() > 2).then_some(linear.in_features),
+                bias: linear.bias == Bias::With,
+            }),
+            Op::MatMul { .. } => Self::Matmul,
+            Op::Embedding(embedding) => Self::Embedding(embedding.clone()),
+            Op::Norm(Norm { kind, features, affine }) => match *kind {
+                NormKind::Layer => Self::LayerNorm(NormFile { features: *features, affine: *affine }),
+                NormKind::Rms => Self::RmsNorm(NormFile { features: *features, affine: *affine }),
+                NormKind::Group { groups } => Self::GroupNorm(GroupNormFile { groups, affine: *affine }),
+            },
+            Op::LocalResponseNorm { size } => Self::LocalResponseNorm { size: *size },
             Op::BatchNorm { .. } => Self::BatchNorm,
             Op::Activation(activation) => match activation {
                 Activation::Relu => Self::Relu,
@@ -267,20 +403,37 @@ impl OpFile {
                 Activation::HardSigmoid => Self::HardSigmoid,
                 Activation::Silu => Self::Silu,
                 Activation::HardSwish => Self::HardSwish,
+                Activation::Gelu => Self::Gelu,
+                Activation::Tanh => Self::Tanh,
+                Activation::Elu { alpha } => Self::Elu { alpha: *alpha },
+                Activation::Softplus => Self::Softplus,
+                Activation::Clip { low, high } => Self::Clip { low: *low, high: *high },
             },
             Op::Pool(pool) => match pool.kind {
                 PoolKind::Max => Self::MaxPool(PoolFile::of(pool)),
                 PoolKind::Average => Self::AveragePool(PoolFile::of(pool)),
             },
             Op::GlobalAveragePool => Self::GlobalAveragePool,
+            Op::Reduce(reduce) => Self::Reduce(reduce.clone()),
             Op::Add => Self::Add,
             Op::Multiply => Self::Multiply,
-            Op::Concat => Self::Concat,
+            Op::Elementwise(function) => Self::Elementwise { function: *function },
+            Op::Concat { axis: 0 } => Self::Concat,
+            Op::Concat { axis } => Self::ConcatAlong { axis: *axis },
             Op::Identity => Self::Identity,
             Op::FitChannels { channels } => Self::FitChannels { channels: *channels },
             Op::Zero { channels } => Self::Zero { channels: *channels },
             Op::Flatten => Self::Flatten,
-            Op::Softmax => Self::Softmax,
+            Op::Reshape { shape } => Self::Reshape { shape: shape.clone() },
+            Op::Transpose { order } => Self::Transpose { order: order.clone() },
+            Op::Slice(slice) => Self::Slice(slice.clone()),
+            Op::Gather(gather) => Self::Gather(gather.clone()),
+            Op::Pad(pad) => Self::Pad(pad.clone()),
+            Op::Expand { shape } => Self::Expand { shape: shape.clone() },
+            Op::Resize(resize) => Self::Resize(resize.clone()),
+            Op::Tensor(tensor) => Self::Tensor(tensor.clone()),
+            Op::Softmax { axis: 0 } => Self::Softmax,
+            Op::Softmax { axis } => Self::SoftmaxAlong { axis: *axis },
         })
     }
 }
@@ -319,14 +472,52 @@ impl Conv2dFile {
     }
 }
 
+impl ConvTransposeFile {
+    fn conv(&self, in_channels: u64) -> ConvTranspose2d {
+        ConvTranspose2d {
+            in_channels,
+            out_channels: self.out_channels,
+            kernel: self.kernel.0,
+            stride: self.stride.0,
+            padding: self.padding.0,
+            output_padding: self.output_padding.0,
+            dilation: self.dilation.0,
+            groups: self.groups,
+            bias: if self.bias { Bias::With } else { Bias::Without },
+        }
+    }
+
+    fn of(conv: &ConvTranspose2d) -> Self {
+        Self {
+            out_channels: conv.out_channels,
+            kernel: Pair(conv.kernel),
+            stride: Pair(conv.stride),
+            padding: Pair(conv.padding),
+            output_padding: Pair(conv.output_padding),
+            dilation: Pair(conv.dilation),
+            groups: conv.groups,
+            bias: conv.bias == Bias::With,
+        }
+    }
+}
+
+impl NormFile {
+    fn norm(&self, kind: NormKind) -> Op {
+        Op::Norm(Norm { kind, features: self.features, affine: self.affine })
+    }
+}
+
 impl PoolFile {
     fn pool(&self, kind: PoolKind) -> Pool {
-        Pool { kind, kernel: self.kernel.0, stride: self.stride.unwrap_or(self.kernel).0, padding: self.padding.0 }
+        let last = if self.ceil { LastWindow::Partial } else { LastWindow::Whole };
+        let stride = self.stride.unwrap_or(self.kernel).0;
+        Pool { kind, kernel: self.kernel.0, stride, padding: self.padding.0, last }
     }
 
     fn of(pool: &Pool) -> Self {
         let stride = (pool.stride != pool.kernel).then_some(Pair(pool.stride));
-        Self { kernel: Pair(pool.kernel), stride, padding: Pair(pool.padding) }
+        let ceil = pool.last == LastWindow::Partial;
+        Self { kernel: Pair(pool.kernel), stride, padding: Pair(pool.padding), ceil }
     }
 }
 
@@ -365,6 +556,7 @@ impl Wiring<'_> {
             let inputs: Vec<NodeId> =
                 sources[place].iter().map(|source| source.map_or(network.input(), |index| wired[&index])).collect();
             let shapes: Vec<&Shape> = inputs.iter().map(|&id| &network.node(id).shape).collect();
+            self.vector_or_tokens(node, &shapes)?;
             let op = node.op.op(&shapes);
             let id = network.wire(&node.name.value, op, &inputs).map_err(|error| self.reject(&node.name, error))?;
             wired.insert(place, id);
@@ -392,6 +584,18 @@ impl Wiring<'_> {
                     format!("node `{}` is not on a way to the output `{output}`; remove it or wire it", dead.value),
                 ))
             }
+        }
+    }
+
+    /// A linear layer that does not say how many features it reads is not meant for the width of a map.
+    fn vector_or_tokens(&self, node: &NodeFile, inputs: &[&Shape]) -> Result<(), LoadError> {
+        match (&node.op, inputs) {
+            (OpFile::Linear(LinearFile { in_features: None, .. }), [given]) if given.dims().len() > 2 => {
+                let source = ShapeError::NeedsVector { op: "linear", given: (*given).clone() };
+                let error = NetworkError::Shape { node: node.name.value.clone(), source };
+                Err(self.reject(&node.name, error))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -473,7 +677,7 @@ impl From<&Network> for NetworkFile {
         let mut before = network.input();
         let mut nodes = Vec::with_capacity(network.len());
         for (id, node) in network.nodes() {
-            let Some(op) = OpFile::of(&node.op) else { continue };
+            let Some(op) = OpFile::of(&node.op, &node.shape) else { continue };
             let inputs = network.inputs(id);
             let names = || inputs.iter().map(|&id| unplaced(network.node(id).name.clone())).collect();
             let inputs = (inputs != [before]).then(names);

@@ -1,6 +1,9 @@
 //! The shared language: a network is a directed acyclic graph of operators, and every edge has a shape.
 
 mod file;
+mod function;
+mod layout;
+mod norm;
 mod op;
 mod shape;
 pub mod weights;
@@ -12,7 +15,10 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 pub use file::{NetworkFile, Pair};
-pub use op::{Activation, Bias, Conv2d, Linear, Op, Pool, PoolKind};
+pub use function::{Function, Reduce, Reduction};
+pub use layout::{Embedding, Gather, Origin, Pad, Resize, ResizeMode, Slice, Tensor};
+pub use norm::{Affine, Norm, NormKind};
+pub use op::{Activation, Bias, Conv2d, ConvTranspose2d, LastWindow, Linear, Op, Pool, PoolKind};
 pub use shape::{Shape, ShapeError};
 
 use crate::units::Macs;
@@ -259,6 +265,16 @@ fn is_name(name: &str) -> bool {
 /// A network file with every operator in it, for the tests of all rooms that handle each.
 #[cfg(test)]
 pub(crate) const EVERY_OPERATOR: &str = include_str!("every_operator.yaml");
+
+/// Nodes behind an input of `[6, 8, 8]` with every operator that can be estimated and not run.
+#[cfg(test)]
+pub(crate) const ONLY_ESTIMATED: [&str; 5] = [
+    "  - { name: a, op: { elementwise: { function: scale } } }\n",
+    "  - { name: a, op: { gather: { axis: 1, count: 5 } } }\n",
+    "  - { name: a, op: { resize: { shape: [6, 16, 16], mode: nearest } } }\n",
+    "  - { name: a, op: { local-response-norm: { size: 5 } } }\n",
+    "  - { name: t, op: { tensor: { shape: [6, 1, 1], origin: given } }, inputs: [] }\n  - { name: a, op: add, inputs: [input, t] }\n",
+];
 
 #[cfg(test)]
 mod tests;

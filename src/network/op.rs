@@ -1,6 +1,9 @@
 //! The operators: a closed set.
 
-use super::shape::Shape;
+use super::function::{Function, Reduce};
+use super::layout::{Embedding, Gather, Pad, Resize, Slice, Tensor};
+use super::norm::Norm;
+use super::shape::{Shape, ShapeError, infer};
 
 /// What a node of a network computes.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,12 +12,28 @@ pub enum Op {
     Input,
     /// Two-dimensional convolution, grouped and dilated.
     Conv2d(Conv2d),
-    /// `y = W x + b` on a vector.
+    /// The convolution whose gradient a two-dimensional convolution is: it enlarges the map.
+    ConvTranspose2d(ConvTranspose2d),
+    /// `y = W x + b` along the innermost dimension: of a vector, or of each token.
     Linear(Linear),
+    /// Product of two activations, `[.., m, inner]` by `[.., inner, n]`; the dimensions before are broadcast.
+    MatMul {
+        /// The length that is summed over.
+        inner: u64,
+    },
+    /// A learned row for each value.
+    Embedding(Embedding),
     /// Batch normalisation over each channel, with scale and shift.
     BatchNorm {
         /// Channels of its input.
         channels: u64,
+    },
+    /// Layer, RMS, group or instance normalisation.
+    Norm(Norm),
+    /// Each value over the root of the sum of squares in `size` channels around it (Krizhevsky et al. 2012).
+    LocalResponseNorm {
+        /// Channels in the sum.
+        size: u64,
     },
     /// An elementwise non-linearity.
     Activation(Activation),
@@ -22,12 +41,19 @@ pub enum Op {
     Pool(Pool),
     /// Mean over the whole map: `[channels, 1, 1]`.
     GlobalAveragePool,
-    /// Sum of equal shapes.
+    /// Mean, sum, or the like over axes.
+    Reduce(Reduce),
+    /// Sum; a side of 1 is broadcast.
     Add,
     /// Product; a side of 1 is broadcast.
     Multiply,
-    /// Channels one behind the other.
-    Concat,
+    /// Other arithmetic on each value.
+    Elementwise(Function),
+    /// One behind the other along an axis: channels along 0.
+    Concat {
+        /// The axis, from 0 over the dimensions of one image.
+        axis: u64,
+    },
     /// Its input.
     Identity,
     /// The first `channels` channels of its input, zeros where it has fewer. Moves no data that a consumer would not
@@ -43,8 +69,36 @@ pub enum Op {
     },
     /// A map as a vector, channels outermost.
     Flatten,
-    /// `exp(x_i) / sum exp(x_j)` over the outermost dimension.
-    Softmax,
+    /// Its values in their order, under other dimensions.
+    Reshape {
+        /// The dimensions of the output.
+        shape: Vec<u64>,
+    },
+    /// Its dimensions in another order.
+    Transpose {
+        /// For each dimension of the output, which of the input's it is.
+        order: Vec<u64>,
+    },
+    /// A part along an axis.
+    Slice(Slice),
+    /// Entries along an axis.
+    Gather(Gather),
+    /// Values around it.
+    Pad(Pad),
+    /// Repeated along sides of 1.
+    Expand {
+        /// The dimensions of the output.
+        shape: Vec<u64>,
+    },
+    /// Sampled anew.
+    Resize(Resize),
+    /// A tensor that no operator puts out.
+    Tensor(Tensor),
+    /// `exp(x_i) / sum exp(x_j)` along an axis.
+    Softmax {
+        /// The axis, from 0 over the dimensions of one image.
+        axis: u64,
+    },
 }
 
 /// Whether a layer adds a bias.
@@ -118,6 +172,56 @@ impl Conv2d {
     }
 }
 
+/// Parameters of a transposed convolution; pairs are `[height, width]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the field's own words")]
+pub struct ConvTranspose2d {
+    pub in_channels: u64,
+    pub out_channels: u64,
+    pub kernel: [u64; 2],
+    pub stride: [u64; 2],
+    /// What is cut from each end of the output.
+    pub padding: [u64; 2],
+    /// What is added to the far end of the output.
+    pub output_padding: [u64; 2],
+    pub dilation: [u64; 2],
+    pub groups: u64,
+    pub bias: Bias,
+}
+
+impl ConvTranspose2d {
+    /// Extent of the dilated kernel: `dilation * (kernel - 1) + 1` on each axis.
+    #[must_use]
+    pub fn window(&self) -> [u64; 2] {
+        [0, 1].map(|axis| self.dilation[axis].saturating_mul(self.kernel[axis].saturating_sub(1)).saturating_add(1))
+    }
+
+    /// Side of the output: `stride * (side - 1) + window + output padding - 2 * padding`; nothing where that is none.
+    pub(super) fn out(&self, side: u64, axis: usize) -> Option<u64> {
+        let spread = self.stride[axis].checked_mul(side.checked_sub(1)?)?;
+        let full = spread.checked_add(self.window()[axis])?.checked_add(self.output_padding[axis])?;
+        full.checked_sub(self.padding[axis].checked_mul(2)?).filter(|&side| side > 0)
+    }
+
+    /// Pixels of the input that belong to an output of `[channels, height, width]`.
+    #[must_use]
+    pub fn in_pixels(&self, out: &Shape) -> u64 {
+        let side = |axis: usize| {
+            let side = out.dims().get(axis + 1).copied().unwrap_or(0);
+            let spread = side.saturating_add(self.padding[axis].saturating_mul(2));
+            let spread = spread.saturating_sub(self.window()[axis]).saturating_sub(self.output_padding[axis]);
+            spread / self.stride[axis].max(1) + 1
+        };
+        side(0).saturating_mul(side(1))
+    }
+
+    /// Products of one input pixel in a group: `kernel area * out_channels / groups`.
+    #[must_use]
+    pub fn fan_out(&self) -> u64 {
+        self.kernel[0].saturating_mul(self.kernel[1]).saturating_mul(self.out_channels / self.groups.max(1))
+    }
+}
+
 /// Parameters of a linear layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the field's own words")]
@@ -147,6 +251,24 @@ pub enum Activation {
     Silu,
     /// `x * hard-sigmoid(x)`.
     HardSwish,
+    /// `x * Phi(x)`, Phi the normal distribution's function, or its approximation by a tanh.
+    Gelu,
+    /// `tanh x`.
+    Tanh,
+    /// `x` above 0, `alpha (exp x - 1)` below.
+    Elu {
+        /// Factor below zero.
+        alpha: f64,
+    },
+    /// `ln(1 + exp x)`.
+    Softplus,
+    /// `min(max(low, x), high)`.
+    Clip {
+        /// The least value.
+        low: f64,
+        /// The largest.
+        high: f64,
+    },
 }
 
 impl Activation {
@@ -161,6 +283,11 @@ impl Activation {
             Self::HardSigmoid => "hard-sigmoid",
             Self::Silu => "silu",
             Self::HardSwish => "hard-swish",
+            Self::Gelu => "gelu",
+            Self::Tanh => "tanh",
+            Self::Elu { .. } => "elu",
+            Self::Softplus => "softplus",
+            Self::Clip { .. } => "clip",
         }
     }
 }
@@ -193,51 +320,101 @@ pub struct Pool {
     pub kernel: [u64; 2],
     pub stride: [u64; 2],
     pub padding: [u64; 2],
+    pub last: LastWindow,
+}
+
+/// What becomes of a last window that leaves the padded map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastWindow {
+    /// It is left out: sides are rounded down.
+    Whole,
+    /// It is kept where it starts inside the map or the padding before it: sides are rounded up.
+    Partial,
 }
 
 impl Op {
+    /// Shape of its output behind inputs of these shapes.
+    ///
+    /// # Errors
+    /// [`ShapeError`] with the rule that the inputs break.
+    pub fn shape(&self, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
+        infer(self, inputs)
+    }
+
     /// The operator's name in files and tables.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Input => "input",
             Self::Conv2d(_) => "conv2d",
+            Self::ConvTranspose2d(_) => "conv-transpose2d",
             Self::Linear(_) => "linear",
+            Self::MatMul { .. } => "matmul",
+            Self::Embedding(_) => "embedding",
             Self::BatchNorm { .. } => "batch-norm",
+            Self::Norm(norm) => norm.name(),
+            Self::LocalResponseNorm { .. } => "local-response-norm",
             Self::Activation(activation) => activation.name(),
             Self::Pool(pool) => pool.kind.name(),
             Self::GlobalAveragePool => "global-average-pool",
+            Self::Reduce(_) => "reduce",
             Self::Add => "add",
             Self::Multiply => "multiply",
-            Self::Concat => "concat",
+            Self::Elementwise(_) => "elementwise",
+            Self::Concat { .. } => "concat",
             Self::Identity => "identity",
             Self::FitChannels { .. } => "fit-channels",
             Self::Zero { .. } => "zero",
             Self::Flatten => "flatten",
-            Self::Softmax => "softmax",
+            Self::Reshape { .. } => "reshape",
+            Self::Transpose { .. } => "transpose",
+            Self::Slice(_) => "slice",
+            Self::Gather(_) => "gather",
+            Self::Pad(_) => "pad",
+            Self::Expand { .. } => "expand",
+            Self::Resize(_) => "resize",
+            Self::Tensor(_) => "tensor",
+            Self::Softmax { .. } => "softmax",
         }
     }
 
-    /// Multiply-accumulates on one image with output `out`: `output values * fan-in` for products, none for the rest.
-    /// `None` where the number passes `u64`.
+    /// Multiply-accumulates on one image with output `out`: `output values * fan-in` for products (of a transposed
+    /// convolution `input values * fan-out`), none for the rest. `None` where the number passes `u64`.
     #[must_use]
     pub fn macs(&self, out: &Shape) -> Option<u64> {
         match self {
             Self::Conv2d(conv) => out.elements().checked_mul(conv.fan_in()),
-            Self::Linear(linear) => linear.in_features.checked_mul(linear.out_features),
+            Self::ConvTranspose2d(conv) => {
+                conv.in_pixels(out).checked_mul(conv.in_channels)?.checked_mul(conv.fan_out())
+            }
+            Self::Linear(linear) => linear.in_features.checked_mul(out.elements()),
+            Self::MatMul { inner } => inner.checked_mul(out.elements()),
             Self::Input
+            | Self::Embedding(_)
             | Self::BatchNorm { .. }
+            | Self::Norm(_)
+            | Self::LocalResponseNorm { .. }
             | Self::Activation(_)
             | Self::Pool(_)
             | Self::GlobalAveragePool
+            | Self::Reduce(_)
             | Self::Add
             | Self::Multiply
-            | Self::Concat
+            | Self::Elementwise(_)
+            | Self::Concat { .. }
             | Self::Identity
             | Self::FitChannels { .. }
             | Self::Zero { .. }
             | Self::Flatten
-            | Self::Softmax => Some(0),
+            | Self::Reshape { .. }
+            | Self::Transpose { .. }
+            | Self::Slice(_)
+            | Self::Gather(_)
+            | Self::Pad(_)
+            | Self::Expand { .. }
+            | Self::Resize(_)
+            | Self::Tensor(_)
+            | Self::Softmax { .. } => Some(0),
         }
     }
 }

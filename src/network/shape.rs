@@ -1,10 +1,14 @@
 //! Shapes of activations, and the shape that comes out of an operator.
 
+mod products;
+mod rearrange;
+
 use std::fmt;
 
-use super::op::{Conv2d, Op, Pool};
+use super::op::{Conv2d, LastWindow, Op, Pool};
 
-/// Dimensions of one image's activation, without the batch: `[channels, height, width]` or `[features]`.
+/// Dimensions of one image's activation, without the batch: `[channels, height, width]`, `[tokens, features]`,
+/// `[features]`, or others between operators that do not care.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Shape(Vec<u64>);
 
@@ -71,16 +75,32 @@ pub enum ShapeError {
     Channels { op: &'static str, wanted: u64, given: Shape },
     #[error("{op} needs {what} of at least 1")]
     Zero { op: &'static str, what: &'static str },
-    #[error("conv2d: groups = {groups} must divide {in_channels} input and {out_channels} output channels")]
-    Groups { groups: u64, in_channels: u64, out_channels: u64 },
+    #[error("{op}: groups = {groups} must divide {in_channels} input and {out_channels} output channels")]
+    Groups { op: &'static str, groups: u64, in_channels: u64, out_channels: u64 },
     #[error("{op}: a window of {window:?} does not fit an input of {given} with padding {padding:?}")]
     Window { op: &'static str, window: [u64; 2], padding: [u64; 2], given: Shape },
     #[error("pool: padding {padding:?} must be less than the kernel {kernel:?}")]
     PoolPadding { padding: [u64; 2], kernel: [u64; 2] },
     #[error("{op} needs equal shapes, got {}", list(.given))]
     Unequal { op: &'static str, given: Vec<Shape> },
-    #[error("concat needs maps of one height and width, got {}", list(.given))]
-    Concat { given: Vec<Shape> },
+    #[error("concat needs inputs that are equal but along axis {axis}, got {}", list(.given))]
+    Concat { axis: u64, given: Vec<Shape> },
+    #[error("{op} is made for {wanted} features, got {given}")]
+    Features { op: &'static str, wanted: u64, given: Shape },
+    #[error("matmul needs [.., m, k] and [.., k, n] with equal dimensions before, or 1, got {a} and {b}")]
+    MatMul { a: Shape, b: Shape },
+    #[error("reshape keeps the number of values, got {given} for {wanted}")]
+    Reshape { wanted: Shape, given: Shape },
+    #[error("transpose needs each dimension of {given} once, got the order {order:?}")]
+    Order { order: Vec<u64>, given: Shape },
+    #[error("slice needs 0 <= start < stop <= {side} and a step, got {start}..{stop} in steps of {step}")]
+    Slice { start: u64, stop: u64, step: u64, side: u64 },
+    #[error("expand repeats along sides of 1, got {given} for {wanted}")]
+    Expand { wanted: Shape, given: Shape },
+    #[error("{op}: there is no axis {axis} in {given}")]
+    Axis { op: &'static str, axis: u64, given: Shape },
+    #[error("{op} is made for {wanted} dimensions, got {given}")]
+    Rank { op: &'static str, wanted: usize, given: Shape },
 }
 
 fn list(shapes: &[Shape]) -> String {
@@ -95,20 +115,25 @@ pub(super) fn infer(op: &Op, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
     match op {
         Op::Input => Err(ShapeError::Inputs { op: op.name(), wanted: "no place but the first", given: inputs.len() }),
         Op::Conv2d(conv) => conv2d(conv, one(op, inputs)?),
-        Op::Linear(linear) => {
-            let given = one(op, inputs)?;
-            if given.dims().len() != 1 {
-                return Err(ShapeError::NeedsVector { op: op.name(), given: given.clone() });
-            }
-            expect_channels(op, linear.in_features, given)?;
-            Shape::new(&[linear.out_features])
+        Op::ConvTranspose2d(conv) => products::conv_transpose2d(conv, one(op, inputs)?),
+        Op::Linear(linear) => products::linear(linear, one(op, inputs)?),
+        Op::MatMul { inner } => products::matmul(*inner, inputs),
+        Op::Embedding(embedding) => {
+            let mut dims = one(op, inputs)?.dims().to_vec();
+            dims.push(embedding.features);
+            Shape::new(&dims)
         }
         Op::BatchNorm { channels } => {
             let given = one(op, inputs)?;
             expect_channels(op, *channels, given)?;
             Ok(given.clone())
         }
-        Op::Activation(_) | Op::Identity | Op::Softmax => one(op, inputs).cloned(),
+        Op::Norm(norm) => products::norm(norm, one(op, inputs)?),
+        Op::Activation(_) | Op::Identity | Op::LocalResponseNorm { .. } => one(op, inputs).cloned(),
+        Op::Softmax { axis } => {
+            let given = one(op, inputs)?;
+            rearrange::on_axis(op.name(), *axis, given).map(|_| given.clone())
+        }
         Op::Pool(pool) => pooled(pool, one(op, inputs)?),
         Op::GlobalAveragePool => {
             let [channels, ..] = map(op, one(op, inputs)?)?;
@@ -119,15 +144,24 @@ pub(super) fn infer(op: &Op, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
             let [_, height, width] = map(op, one(op, inputs)?)?;
             Shape::new(&[*channels, height, width])
         }
-        Op::Add => {
-            let first = several(op, inputs)?;
-            if inputs.iter().any(|shape| *shape != first) {
-                return Err(unequal(op, inputs));
-            }
-            Ok(first.clone())
-        }
-        Op::Multiply => broadcast(op, inputs),
-        Op::Concat => concat(op, inputs),
+        Op::Reduce(reduce) => rearrange::reduce(reduce, one(op, inputs)?),
+        Op::Add | Op::Multiply => rearrange::broadcast(op, inputs),
+        Op::Elementwise(_) => match inputs {
+            [only] => Ok((*only).clone()),
+            _ => rearrange::broadcast(op, inputs),
+        },
+        Op::Concat { axis } => rearrange::concat(*axis, op, inputs),
+        Op::Reshape { shape } => rearrange::reshape(shape, one(op, inputs)?),
+        Op::Transpose { order } => rearrange::transpose(order, one(op, inputs)?),
+        Op::Slice(slice) => rearrange::slice(slice, one(op, inputs)?),
+        Op::Gather(gather) => rearrange::gather(gather, one(op, inputs)?),
+        Op::Pad(pad) => rearrange::pad(pad, one(op, inputs)?),
+        Op::Expand { shape } => rearrange::expand(shape, one(op, inputs)?),
+        Op::Resize(resize) => rearrange::resize(resize, one(op, inputs)?),
+        Op::Tensor(tensor) => match inputs {
+            [] => Shape::new(&tensor.shape),
+            _ => Err(ShapeError::Inputs { op: op.name(), wanted: "no input", given: inputs.len() }),
+        },
     }
 }
 
@@ -161,21 +195,30 @@ fn expect_channels(op: &Op, wanted: u64, given: &Shape) -> Result<(), ShapeError
     }
 }
 
+/// Pairs whose numbers may not be 0.
+fn at_least_one<const N: usize>(op: &'static str, pairs: [(&'static str, [u64; 2]); N]) -> Result<(), ShapeError> {
+    match pairs.iter().find(|(_, pair)| pair.contains(&0)) {
+        None => Ok(()),
+        Some((what, _)) => Err(ShapeError::Zero { op, what }),
+    }
+}
+
+fn grouped(op: &'static str, groups: u64, channels: [u64; 2]) -> Result<(), ShapeError> {
+    if groups > 0 && channels.iter().all(|channels| channels % groups == 0) {
+        return Ok(());
+    }
+    let [in_channels, out_channels] = channels;
+    Err(ShapeError::Groups { op, groups, in_channels, out_channels })
+}
+
 fn conv2d(conv: &Conv2d, given: &Shape) -> Result<Shape, ShapeError> {
     let op = "conv2d";
     let [channels, height, width] = given.as_map().ok_or_else(|| ShapeError::NeedsMap { op, given: given.clone() })?;
     if channels != conv.in_channels {
         return Err(ShapeError::Channels { op, wanted: conv.in_channels, given: given.clone() });
     }
-    for (what, values) in [("a kernel", conv.kernel), ("a stride", conv.stride), ("a dilation", conv.dilation)] {
-        if values.contains(&0) {
-            return Err(ShapeError::Zero { op, what });
-        }
-    }
-    let Conv2d { groups, in_channels, out_channels, .. } = *conv;
-    if groups == 0 || in_channels % groups != 0 || out_channels % groups != 0 {
-        return Err(ShapeError::Groups { groups, in_channels, out_channels });
-    }
+    at_least_one(op, [("a kernel", conv.kernel), ("a stride", conv.stride), ("a dilation", conv.dilation)])?;
+    grouped(op, conv.groups, [conv.in_channels, conv.out_channels])?;
     let window = conv.window();
     let refuse = || ShapeError::Window { op, window, padding: conv.padding, given: given.clone() };
     let out = |side, axis: usize| slide(side, window[axis], conv.stride[axis], conv.padding[axis]).ok_or_else(refuse);
@@ -185,48 +228,31 @@ fn conv2d(conv: &Conv2d, given: &Shape) -> Result<Shape, ShapeError> {
 fn pooled(pool: &Pool, given: &Shape) -> Result<Shape, ShapeError> {
     let op = pool.kind.name();
     let [channels, height, width] = given.as_map().ok_or_else(|| ShapeError::NeedsMap { op, given: given.clone() })?;
-    for (what, values) in [("a kernel", pool.kernel), ("a stride", pool.stride)] {
-        if values.contains(&0) {
-            return Err(ShapeError::Zero { op, what });
-        }
-    }
+    at_least_one(op, [("a kernel", pool.kernel), ("a stride", pool.stride)])?;
     if pool.padding[0] >= pool.kernel[0] || pool.padding[1] >= pool.kernel[1] {
         return Err(ShapeError::PoolPadding { padding: pool.padding, kernel: pool.kernel });
     }
     let refuse = || ShapeError::Window { op, window: pool.kernel, padding: pool.padding, given: given.clone() };
-    let out =
-        |side, axis: usize| slide(side, pool.kernel[axis], pool.stride[axis], pool.padding[axis]).ok_or_else(refuse);
+    let out = |side, axis: usize| {
+        let [window, stride, padding] = [pool.kernel[axis], pool.stride[axis], pool.padding[axis]];
+        let whole = slide(side, window, stride, padding).ok_or_else(refuse)?;
+        Ok(match pool.last {
+            LastWindow::Whole => whole,
+            LastWindow::Partial => whole + u64::from(starts_another(side, window, stride, padding, whole)),
+        })
+    };
     Shape::new(&[channels, out(height, 0)?, out(width, 1)?])
+}
+
+/// Whether values are left behind `whole` windows, and the next one would start inside the map or the padding before it.
+fn starts_another(side: u64, window: u64, stride: u64, padding: u64, whole: u64) -> bool {
+    let covered = (whole - 1).saturating_mul(stride).saturating_add(window);
+    covered < side.saturating_add(padding.saturating_mul(2))
+        && whole.saturating_mul(stride) < side.saturating_add(padding)
 }
 
 /// Positions of a window: `floor((side + 2 padding - window) / stride) + 1`.
 fn slide(side: u64, window: u64, stride: u64, padding: u64) -> Option<u64> {
     let padded = padding.checked_mul(2)?.checked_add(side)?;
     Some(padded.checked_sub(window)? / stride + 1)
-}
-
-/// The larger of two maps where the other has the same channels and side 1.
-fn broadcast(op: &Op, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
-    let mut widest = several(op, inputs)?;
-    for shape in inputs {
-        if shape.elements() > widest.elements() {
-            widest = shape;
-        }
-    }
-    let fits = |shape: &Shape| {
-        shape.dims().len() == widest.dims().len()
-            && shape.dims().iter().zip(widest.dims()).all(|(&a, &b)| a == b || a == 1)
-    };
-    if inputs.iter().all(|shape| fits(shape)) { Ok(widest.clone()) } else { Err(unequal(op, inputs)) }
-}
-
-fn concat(op: &Op, inputs: &[&Shape]) -> Result<Shape, ShapeError> {
-    let first = several(op, inputs)?;
-    if inputs.iter().any(|shape| shape.dims()[1..] != first.dims()[1..]) {
-        return Err(ShapeError::Concat { given: inputs.iter().map(|&s| s.clone()).collect() });
-    }
-    let channels = inputs.iter().try_fold(0u64, |sum, shape| sum.checked_add(shape.channels()));
-    let mut dims = first.dims().to_vec();
-    dims[0] = channels.unwrap_or(u64::MAX);
-    Shape::new(&dims)
 }

@@ -24,6 +24,13 @@ fn every_operator_survives_the_file() {
     assert_eq!(shape("scaled"), "[8, 8, 16]");
     assert_eq!(shape("both"), "[20, 8, 16]");
     assert_eq!(shape("prob"), "[10]");
+    // 2 * (8 - 1) + 3 + 1 - 2 = 16 rows; (16 - 3) / 2 + 1 = 7.5, and the half counts; columns 32 -> 16.
+    assert_eq!(shape("up"), "[6, 16, 32]");
+    assert_eq!(shape("partial"), "[6, 8, 16]");
+    assert_eq!(shape("part"), "[6, 9, 6]");
+    assert_eq!(shape("scores"), "[55, 55]");
+    assert_eq!(shape("again"), "[3, 8]");
+    assert_eq!(shape("rows"), "[3, 8, 2]");
     assert_eq!(Network::parse(&network.to_yaml(), "again").unwrap(), network);
 }
 
@@ -42,6 +49,33 @@ fn macs_and_parameters_of_a_small_network_are_those_worked_by_hand() {
     assert_eq!(network.macs(), Macs(27_648 + 40));
     // conv 4 * 27, batch norm 2 * 4, linear 4 * 10 + 10.
     assert_eq!(network.params(), 108 + 8 + 50);
+}
+
+#[test]
+fn operators_that_are_only_estimated_survive_the_file() {
+    for text in ONLY_ESTIMATED {
+        let network = parse(&nodes(text).replace("[3, 32, 32]", "[6, 8, 8]")).unwrap();
+        assert_eq!(Network::parse(&network.to_yaml(), "again").unwrap(), network, "{text}");
+    }
+}
+
+#[test]
+fn products_of_tokens_are_those_worked_by_hand() {
+    let text = "version: 1
+name: n
+input: [7, 4]
+nodes:
+  - { name: l, op: { linear: { out-features: 6 } } }
+  - { name: m, op: { linear: { out-features: 6, bias: false } }, inputs: [input] }
+  - { name: t, op: { transpose: { order: [1, 0] } } }
+  - { name: p, op: matmul, inputs: [l, t] }
+  - { name: r, op: { reshape: { shape: [1, 7, 7] } } }
+  - { name: u, op: { conv-transpose2d: { out-channels: 3, kernel: 2, stride: 2 } } }
+";
+    let network = parse(text).unwrap();
+    // Two linear layers of 7 * 4 * 6, a product of 7 * 6 * 7, 49 pixels of 1 channel for 3 * 4 products each.
+    assert_eq!(network.macs(), Macs(2 * 168 + 294 + 49 * 12));
+    assert_eq!(network.params(), 24 + 6 + 24 + 12);
 }
 
 #[test]
@@ -102,6 +136,36 @@ fn bad_networks_get_one_clear_message() {
         (
             "  - { name: a, op: { conv2d: { out-channels: 9223372036854775807, kernel: 3 } } }\n",
             "holds more values than a 64-bit number counts",
+        ),
+        (
+            "  - { name: a, op: { reshape: { shape: [5] } } }\n",
+            "reshape keeps the number of values, got [3, 32, 32] for [5]",
+        ),
+        (
+            "  - { name: a, op: { transpose: { order: [0, 1] } } }\n",
+            "each dimension of [3, 32, 32] once, got the order [0, 1]",
+        ),
+        (
+            "  - { name: a, op: { slice: { axis: 0, start: 2, stop: 4 } } }\n",
+            "slice needs 0 <= start < stop <= 3 and a step, got 2..4 in steps of 1",
+        ),
+        ("  - { name: a, op: { softmax-along: { axis: 3 } } }\n", "softmax: there is no axis 3 in [3, 32, 32]"),
+        (
+            "  - { name: a, op: { reshape: { shape: [96, 32] } } }\n  - { name: b, op: matmul, inputs: [a, a] }\n",
+            "matmul needs [.., m, k] and [.., k, n] with equal dimensions before, or 1, got [96, 32] and [96, 32]",
+        ),
+        (
+            "  - { name: a, op: { expand: { shape: [3, 32, 64] } } }\n",
+            "expand repeats along sides of 1, got [3, 32, 32]",
+        ),
+        (
+            "  - { name: a, op: { pad: { before: [1], after: [1] } } }\n",
+            "pad is made for 1 dimensions, got [3, 32, 32]",
+        ),
+        ("  - { name: a, op: { layer-norm: { features: 5, affine: none } } }\n", "layer-norm is made for 5 features"),
+        (
+            "  - { name: a, op: { group-norm: { groups: 2, affine: none } } }\n",
+            "group-norm: groups = 2 must divide 3 input",
         ),
         ("  - { name: a, op: add }\n", "add takes two inputs or more, got 1"),
         ("  - { name: a, op: relu, inputs: [] }\n", "relu takes one input, got 0"),

@@ -1,6 +1,8 @@
 //! Name, shape and order of every operator's tensors: the one place that modules, exports and checkpoints ask.
 
-use super::op::{Bias, Conv2d, Linear, Op};
+use super::layout::{Embedding, Origin, Tensor};
+use super::norm::Affine;
+use super::op::{Bias, Conv2d, ConvTranspose2d, Linear, Op};
 
 /// Whether a tensor is learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +18,9 @@ pub enum Role {
 pub struct TensorSpec {
     /// The name within the operator, as PyTorch has it: `weight`, `bias`, `running_mean`, `running_var`.
     pub name: &'static str,
-    /// Convolution: `[out_channels, in_channels / groups, kernel height, kernel width]`; linear: `[out, in]`;
-    /// the others: `[channels]`.
+    /// Convolution: `[out_channels, in_channels / groups, kernel height, kernel width]`, transposed:
+    /// `[in_channels, out_channels / groups, kernel height, kernel width]`; linear: `[out, in]`; embedding:
+    /// `[entries, features]`; a tensor: its own; the others: `[channels]` or `[features]`.
     pub shape: Vec<u64>,
     /// Learned or not.
     pub role: Role,
@@ -47,6 +50,23 @@ pub fn tensors(op: &Op) -> Vec<TensorSpec> {
         Op::Linear(Linear { in_features, out_features, bias }) => {
             with_bias(vec![*out_features, *in_features], *out_features, *bias)
         }
+        Op::ConvTranspose2d(conv) => with_bias(transposed_weight(conv), conv.out_channels, conv.bias),
+        Op::Embedding(Embedding { entries, features }) => {
+            vec![TensorSpec::parameter("weight", vec![*entries, *features])]
+        }
+        Op::Norm(norm) => {
+            let all = [
+                TensorSpec::parameter("weight", vec![norm.features]),
+                TensorSpec::parameter("bias", vec![norm.features]),
+            ];
+            let learned = match norm.affine {
+                Affine::None => 0,
+                Affine::Scale => 1,
+                Affine::ScaleAndShift => 2,
+            };
+            all.into_iter().take(learned).collect()
+        }
+        Op::Tensor(Tensor { shape, origin: Origin::Learned }) => vec![TensorSpec::parameter("value", shape.clone())],
         Op::BatchNorm { channels } => vec![
             TensorSpec::parameter("weight", vec![*channels]),
             TensorSpec::parameter("bias", vec![*channels]),
@@ -54,17 +74,29 @@ pub fn tensors(op: &Op) -> Vec<TensorSpec> {
             TensorSpec::buffer("running_var", vec![*channels]),
         ],
         Op::Input
+        | Op::MatMul { .. }
+        | Op::LocalResponseNorm { .. }
         | Op::Activation(_)
         | Op::Pool(_)
         | Op::GlobalAveragePool
+        | Op::Reduce(_)
         | Op::Add
         | Op::Multiply
-        | Op::Concat
+        | Op::Elementwise(_)
+        | Op::Concat { .. }
         | Op::Identity
         | Op::FitChannels { .. }
         | Op::Zero { .. }
         | Op::Flatten
-        | Op::Softmax => Vec::new(),
+        | Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Slice(_)
+        | Op::Gather(_)
+        | Op::Pad(_)
+        | Op::Expand { .. }
+        | Op::Resize(_)
+        | Op::Tensor(Tensor { origin: Origin::Given, .. })
+        | Op::Softmax { .. } => Vec::new(),
     }
 }
 
@@ -85,6 +117,10 @@ pub fn parameters(op: &Op) -> Option<u64> {
 
 fn conv_weight(conv: &Conv2d) -> Vec<u64> {
     vec![conv.out_channels, conv.in_channels / conv.groups.max(1), conv.kernel[0], conv.kernel[1]]
+}
+
+fn transposed_weight(conv: &ConvTranspose2d) -> Vec<u64> {
+    vec![conv.in_channels, conv.out_channels / conv.groups.max(1), conv.kernel[0], conv.kernel[1]]
 }
 
 fn with_bias(weight: Vec<u64>, out: u64, bias: Bias) -> Vec<TensorSpec> {

@@ -7,6 +7,9 @@ use tch::{Device, Kind, Tensor};
 use super::NnError;
 use crate::network::Op;
 
+/// Deviation of the first values of embeddings and learned tensors (Devlin et al. 2019).
+const TABLE_DEVIATION: f64 = 0.02;
+
 /// Draws in the order in which tensors are asked for.
 pub(super) struct Draws {
     stream: ChaCha8Rng,
@@ -18,7 +21,8 @@ impl Draws {
     }
 
     /// The tensor `name` of `op`: convolutions normal with deviation `sqrt(2 / fan-in)` (He et al. 2015), linear layers
-    /// uniform within `1 / sqrt(in features)`, biases 0; batch norms 1 and 0, their statistics 0 and 1.
+    /// uniform within `1 / sqrt(in features)`, embeddings and learned tensors normal with [`TABLE_DEVIATION`], biases 0;
+    /// norms 1 and 0, their statistics 0 and 1.
     pub(super) fn tensor(&mut self, op: &Op, name: &str, shape: &[i64]) -> Result<Tensor, NnError> {
         let host = (Kind::Float, Device::Cpu);
         Ok(match (op, name) {
@@ -27,12 +31,18 @@ impl Draws {
                 let deviation = (2.0 / conv.fan_in() as f64).sqrt();
                 self.filled(shape, |stream| deviation * normal(stream))?
             }
+            (Op::ConvTranspose2d(conv), "weight") => {
+                #[expect(clippy::cast_precision_loss, reason = "a fan-in is far below 2^52")]
+                let fan_in = (conv.in_channels / conv.groups * conv.kernel[0] * conv.kernel[1]) as f64;
+                self.filled(shape, |stream| (2.0 / fan_in).sqrt() * normal(stream))?
+            }
+            (Op::Embedding(_) | Op::Tensor(_), _) => self.filled(shape, |stream| TABLE_DEVIATION * normal(stream))?,
             (Op::Linear(linear), "weight") => {
                 #[expect(clippy::cast_precision_loss, reason = "a fan-in is far below 2^52")]
                 let bound = 1.0 / (linear.in_features as f64).sqrt();
                 self.filled(shape, |stream| bound * (2.0 * uniform(stream) - 1.0))?
             }
-            (Op::BatchNorm { .. }, "weight" | "running_var") => Tensor::f_ones(shape, host)?,
+            (Op::BatchNorm { .. } | Op::Norm(_), "weight" | "running_var") => Tensor::f_ones(shape, host)?,
             _ => Tensor::f_zeros(shape, host)?,
         })
     }

@@ -7,7 +7,9 @@ mod init;
 use tch::{Device, Kind, Tensor};
 
 use crate::network::weights::{Role, tensor_name, tensors};
-use crate::network::{Activation, Network, NodeId, Op, Pool, PoolKind};
+use crate::network::{
+    Activation, LastWindow, Network, NodeId, Norm, NormKind, Op, Origin, Pool, PoolKind, Reduce, Reduction, Slice,
+};
 
 /// Share of the new batch in the running statistics of a batch norm.
 const NORM_MOMENTUM: f64 = 0.1;
@@ -35,6 +37,14 @@ pub enum NnError {
         node: String,
         /// The dimension.
         value: u64,
+    },
+    /// An operator that an estimate knows and a module does not.
+    #[error("node `{node}`: {op} cannot be run or trained, only estimated")]
+    Unsupported {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: &'static str,
     },
     /// libtorch failed.
     #[error(transparent)]
@@ -81,11 +91,14 @@ impl Module {
     /// `network` with fresh tensors on `device`, drawn from `seed` on the host, so that every device starts alike.
     ///
     /// # Errors
-    /// [`NnError`] for dimensions beyond libtorch's, or where the device has no room.
+    /// [`NnError`] for dimensions beyond libtorch's, operators that cannot be run, or where the device has no room.
     pub fn new(network: &Network, device: Device, seed: u64) -> Result<Self, NnError> {
         let mut module = Self::bare(network);
         let mut draws = init::Draws::new(seed);
         for (_, node) in network.nodes() {
+            if !is_runnable(&node.op) {
+                return Err(NnError::Unsupported { node: node.name.clone(), op: node.op.name() });
+            }
             module.first.push(module.tensors.len());
             for spec in tensors(&node.op) {
                 let shape: Result<Vec<i64>, NnError> = spec
@@ -158,6 +171,9 @@ impl Module {
             let place = id.index();
             let value = if node.op == Op::Input {
                 input.shallow_clone()
+            } else if let Op::Tensor(tensor) = &node.op {
+                let shape: Vec<i64> = tensor.shape.iter().map(|&side| side.cast_signed()).collect();
+                self.tensor(place, 0).unsqueeze(0).expand([&input.size()[..1], &shape].concat(), false)
             } else {
                 let inputs: Vec<&Tensor> = self.inputs[place]
                     .iter()
@@ -202,6 +218,19 @@ impl Module {
                 conv.dilation.map(u64::cast_signed),
                 conv.groups.cast_signed(),
             ),
+            Op::ConvTranspose2d(conv) => x.conv_transpose2d(
+                self.tensor(node, 0),
+                self.optional(node, 1),
+                conv.stride.map(u64::cast_signed),
+                conv.padding.map(u64::cast_signed),
+                conv.output_padding.map(u64::cast_signed),
+                conv.groups.cast_signed(),
+                conv.dilation.map(u64::cast_signed),
+            ),
+            Op::MatMul { .. } => x.matmul(inputs[1]),
+            Op::Embedding(_) => Tensor::embedding(self.tensor(node, 0), &x.to_kind(Kind::Int64), -1, false, false),
+            Op::Norm(norm) => self.norm(node, norm, x),
+            Op::Reduce(reduce) => reduced(reduce, x),
             Op::Linear(_) => x.linear(self.tensor(node, 0), self.optional(node, 1)),
             Op::BatchNorm { .. } => self.batch_norm(node, x, phase),
             Op::Activation(activation) => activate(*activation, x),
@@ -209,14 +238,51 @@ impl Module {
             Op::GlobalAveragePool => x.adaptive_avg_pool2d([1, 1]),
             Op::Add => inputs[1..].iter().fold(x.shallow_clone(), |sum, other| sum + *other),
             Op::Multiply => inputs[1..].iter().fold(x.shallow_clone(), |product, other| product * *other),
-            Op::Concat => Tensor::cat(inputs, 1),
+            Op::Concat { axis } => Tensor::cat(inputs, axis.cast_signed() + 1),
             Op::FitChannels { channels } => fit_channels(x, channels.cast_signed()),
             Op::Zero { channels } => {
                 let size = x.size();
                 Tensor::zeros([size[0], channels.cast_signed(), size[2], size[3]], (x.kind(), x.device()))
             }
             Op::Flatten => x.flatten(1, -1),
-            Op::Softmax => x.softmax(1, x.kind()),
+            Op::Reshape { shape } => x.reshape(batched(shape)),
+            Op::Transpose { order } => {
+                let order: Vec<i64> = order.iter().map(|axis| axis.cast_signed() + 1).collect();
+                x.permute([&[0], order.as_slice()].concat())
+            }
+            Op::Slice(Slice { axis, start, stop, step }) => {
+                x.slice(axis.cast_signed() + 1, start.cast_signed(), stop.cast_signed(), step.cast_signed())
+            }
+            Op::Pad(pad) => {
+                // libtorch counts from the last dimension.
+                let pairs = pad.before.iter().zip(&pad.after).rev();
+                x.constant_pad_nd(pairs.flat_map(|(&a, &b)| [a.cast_signed(), b.cast_signed()]).collect::<Vec<i64>>())
+            }
+            Op::Expand { shape } => x.expand(batched(shape), false),
+            Op::Softmax { axis } => x.softmax(axis.cast_signed() + 1, x.kind()),
+            Op::Elementwise(_) | Op::Gather(_) | Op::Resize(_) | Op::LocalResponseNorm { .. } | Op::Tensor(_) => {
+                unreachable!("a module is made of operators that can be run")
+            }
+        }
+    }
+
+    fn norm(&self, node: usize, norm: &Norm, x: &Tensor) -> Tensor {
+        let (weight, bias) = (self.optional(node, 0), self.optional(node, 1));
+        let size = x.size();
+        // The innermost dimensions that hold all features together.
+        let from = (1..size.len()).find(|&from| size[from..].iter().product::<i64>() == norm.features.cast_signed());
+        let innermost = &size[from.unwrap_or(1)..];
+        match norm.kind {
+            NormKind::Layer => {
+                let shaped = |tensor: &Tensor| tensor.view(innermost);
+                x.layer_norm(innermost, weight.map(shaped), bias.map(shaped), NORM_EPSILON, true)
+            }
+            NormKind::Rms => {
+                let axes: Vec<i64> = (1..=innermost.len()).map(|axis| -(axis as i64)).collect();
+                let scaled = x * (x.square().mean_dim(axes, true, x.kind()) + NORM_EPSILON).rsqrt();
+                weight.map_or_else(|| scaled.shallow_clone(), |weight| &scaled * weight.view(innermost))
+            }
+            NormKind::Group { groups } => x.group_norm(groups.cast_signed(), weight, bias, NORM_EPSILON, true),
         }
     }
 
@@ -232,6 +298,55 @@ impl Module {
         };
         let (mean, variance) = running.unzip();
         x.batch_norm(Some(weight), Some(bias), mean, variance, learns, NORM_MOMENTUM, NORM_EPSILON, true)
+    }
+}
+
+/// Whether a module can be made of the operator; the others hold numbers that a network does not state.
+fn is_runnable(op: &Op) -> bool {
+    match op {
+        Op::Elementwise(_) | Op::Gather(_) | Op::Resize(_) | Op::LocalResponseNorm { .. } => false,
+        Op::Tensor(tensor) => tensor.origin == Origin::Learned,
+        Op::Input
+        | Op::Conv2d(_)
+        | Op::ConvTranspose2d(_)
+        | Op::Linear(_)
+        | Op::MatMul { .. }
+        | Op::Embedding(_)
+        | Op::BatchNorm { .. }
+        | Op::Norm(_)
+        | Op::Activation(_)
+        | Op::Pool(_)
+        | Op::GlobalAveragePool
+        | Op::Reduce(_)
+        | Op::Add
+        | Op::Multiply
+        | Op::Concat { .. }
+        | Op::Identity
+        | Op::FitChannels { .. }
+        | Op::Zero { .. }
+        | Op::Flatten
+        | Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Slice(_)
+        | Op::Pad(_)
+        | Op::Expand { .. }
+        | Op::Softmax { .. } => true,
+    }
+}
+
+/// The dimensions of a batch of images of `shape`.
+fn batched(shape: &[u64]) -> Vec<i64> {
+    std::iter::once(-1).chain(shape.iter().map(|side| side.cast_signed())).collect()
+}
+
+fn reduced(reduce: &Reduce, x: &Tensor) -> Tensor {
+    let axes: Vec<i64> = reduce.axes.iter().map(|axis| axis.cast_signed() + 1).collect();
+    match reduce.function {
+        Reduction::Mean => x.mean_dim(axes, true, x.kind()),
+        Reduction::Sum => x.sum_dim_intlist(axes, true, x.kind()),
+        Reduction::Product => axes.iter().fold(x.shallow_clone(), |x, &axis| x.prod_dim_int(axis, true, x.kind())),
+        Reduction::Maximum => x.amax(axes, true),
+        Reduction::Minimum => x.amin(axes, true),
     }
 }
 
@@ -253,14 +368,23 @@ fn activate(activation: Activation, x: &Tensor) -> Tensor {
         Activation::HardSigmoid => x.hardsigmoid(),
         Activation::Silu => x.silu(),
         Activation::HardSwish => x.hardswish(),
+        Activation::Gelu => x.gelu("none"),
+        Activation::Tanh => x.tanh(),
+        Activation::Elu { alpha } => x.maximum(&((x.clamp_max(0.0).exp() - 1.0) * alpha)),
+        Activation::Softplus => x.softplus(),
+        Activation::Clip { low, high } => x.clamp(low, high),
     }
 }
 
 fn pooled(pool: &Pool, x: &Tensor) -> Tensor {
     let [kernel, stride, padding] = [pool.kernel, pool.stride, pool.padding].map(|pair| pair.map(u64::cast_signed));
+    let ceil = match pool.last {
+        LastWindow::Whole => false,
+        LastWindow::Partial => true,
+    };
     match pool.kind {
-        PoolKind::Max => x.max_pool2d(kernel, stride, padding, [1, 1], false),
-        PoolKind::Average => x.avg_pool2d(kernel, stride, padding, false, false, None::<i64>),
+        PoolKind::Max => x.max_pool2d(kernel, stride, padding, [1, 1], ceil),
+        PoolKind::Average => x.avg_pool2d(kernel, stride, padding, ceil, false, None::<i64>),
     }
 }
 

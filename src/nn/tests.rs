@@ -28,6 +28,32 @@ fn every_operator_gives_the_shape_that_the_network_says() {
 }
 
 #[test]
+fn operators_that_are_only_estimated_are_refused_with_their_node() {
+    for nodes in crate::network::ONLY_ESTIMATED {
+        let text = format!("version: 1\nname: n\ninput: [6, 8, 8]\nnodes:\n{nodes}");
+        let error = Module::new(&Network::parse(&text, "n").unwrap(), Device::Cpu, 7).unwrap_err().to_string();
+        assert!(error.ends_with("cannot be run or trained, only estimated"), "{error}");
+    }
+}
+
+#[test]
+fn normalisations_leave_no_mean_and_a_deviation_of_1() {
+    let x = Tensor::from_slice(&[1.0f32, 3.0, 5.0, 9.0]).view([1, 2, 2]);
+    let norm = |op: &str| {
+        let nodes = format!("  - {{ name: n, op: {op} }}\n");
+        values(&module(&nodes, "[2, 2]").run(&x, Phase::Evaluate))
+    };
+    let near = |found: Vec<f64>, wanted: [f64; 4]| {
+        assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-3), "{found:?}, not {wanted:?}");
+    };
+    near(norm("{ layer-norm: { features: 2, affine: scale-and-shift } }"), [-1.0, 1.0, -1.0, 1.0]);
+    // Mean 4.5, deviation sqrt((12.25 + 2.25 + 0.25 + 20.25) / 4) = 2.9580
+    near(norm("{ layer-norm: { features: 4, affine: none } }"), [-1.1832, -0.5071, 0.1690, 1.5213]);
+    // Roots of the mean squares: sqrt(5) and sqrt(53)
+    near(norm("{ rms-norm: { features: 2, affine: scale } }"), [0.4472, 1.3416, 0.6868, 1.2362]);
+}
+
+#[test]
 fn channels_are_cut_or_filled_with_zeros() {
     let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0]).view([1, 3, 1, 1]);
     assert_eq!(values(&fit_channels(&x, 2)), [1.0, 2.0]);

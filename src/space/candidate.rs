@@ -1,6 +1,6 @@
 //! Candidate operators: what an edge of a search space can be, and how each is wired at given widths.
 
-use crate::network::{Activation, Bias, Conv2d, Network, NetworkError, NodeId, Op, Pool, PoolKind};
+use crate::network::{Activation, Bias, Conv2d, LastWindow, Network, NetworkError, NodeId, Op, Pool, PoolKind};
 
 /// Order of normalisation and activation around a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -257,7 +257,13 @@ impl Wiring<'_> {
         input: NodeId,
         site: Site,
     ) -> Result<NodeId, NetworkError> {
-        let pool = Pool { kind, kernel: [kernel; 2], stride: [site.stride; 2], padding: [padding; 2] };
+        let pool = Pool {
+            kind,
+            kernel: [kernel; 2],
+            stride: [site.stride; 2],
+            padding: [padding; 2],
+            last: LastWindow::Whole,
+        };
         let pooled = self.add("pool", Op::Pool(pool), &[input])?;
         if site.in_width == site.out_width {
             return Ok(pooled);
@@ -283,7 +289,7 @@ impl Wiring<'_> {
         self.mask(first, End::Target, Inner::Times(1));
         let second = self.conv("b_", Conv2d::same(out_width, out_width, 3), Order::ReluConvNorm, first)?;
         let kernel = [stride; 2];
-        let pool = Pool { kind: PoolKind::Average, kernel, stride: kernel, padding: [0; 2] };
+        let pool = Pool { kind: PoolKind::Average, kernel, stride: kernel, padding: [0; 2], last: LastWindow::Whole };
         let pooled = self.add("pool", Op::Pool(pool), &[input])?;
         let project = Conv2d { bias: Bias::Without, ..Conv2d::same(in_width, out_width, 1) };
         let short = self.add("project", Op::Conv2d(project), &[pooled])?;

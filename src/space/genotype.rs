@@ -8,7 +8,9 @@ mod parse;
 
 pub use parse::GenotypeError;
 
-use crate::network::{Activation, Bias, Conv2d, Linear, Network, NetworkError, NodeId, Op, Pool, PoolKind, Shape};
+use crate::network::{
+    Activation, Bias, Conv2d, LastWindow, Linear, Network, NetworkError, NodeId, Op, Pool, PoolKind, Shape,
+};
 
 /// An operator of a genotype. At a stride, those that are learned take it in their first convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,7 +213,7 @@ impl Builder {
         let parts: Vec<NodeId> = cell.concat.iter().map(|&member| members[member]).collect();
         match parts[..] {
             [only] => Ok(only),
-            _ => self.network.wire(&format!("{prefix}/out"), Op::Concat, &parts),
+            _ => self.network.wire(&format!("{prefix}/out"), Op::Concat { axis: 0 }, &parts),
         }
     }
 
@@ -231,7 +233,7 @@ impl Builder {
             }
             Primitive::DilConv(kernel) => self.separated(prefix, depthwise(kernel).dilated(2).strided(stride), input),
             Primitive::Pool(kind) => {
-                let pool = Pool { kind, kernel: [3; 2], stride: [stride; 2], padding: [1; 2] };
+                let pool = Pool { kind, kernel: [3; 2], stride: [stride; 2], padding: [1; 2], last: LastWindow::Whole };
                 self.network.wire(&format!("{prefix}/pool"), Op::Pool(pool), &[input])
             }
             Primitive::Conv7x1 => {
@@ -263,7 +265,7 @@ impl Builder {
         let conv = |out| Op::Conv2d(Conv2d::same(in_channels, out, 1).strided(2));
         let even = self.network.wire(&format!("{prefix}/even"), conv(half), &[relu])?;
         let odd = self.network.wire(&format!("{prefix}/odd"), conv(channels - half), &[relu])?;
-        let both = self.network.wire(&format!("{prefix}/concat"), Op::Concat, &[even, odd])?;
+        let both = self.network.wire(&format!("{prefix}/concat"), Op::Concat { axis: 0 }, &[even, odd])?;
         self.network.wire(&format!("{prefix}/bn"), Op::BatchNorm { channels }, &[both])
     }
 

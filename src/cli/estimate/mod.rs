@@ -1,6 +1,7 @@
 //! `systole estimate`: what networks cost, layer by layer.
 
 mod advice;
+mod coverage;
 mod csv;
 mod diff;
 mod matrix;
@@ -14,6 +15,7 @@ use anyhow::{bail, ensure};
 use super::{End, Notes};
 use crate::accel::Timing;
 use crate::estimate::{self, Estimate};
+use crate::import::onnx::Options;
 use crate::jobs::{self, Detail, EstimateRequest, NamedAccelerator, ReportRequest};
 use crate::plot::Roof;
 use crate::units::Megahertz;
@@ -23,6 +25,7 @@ use tables::{Shown, View};
 const EXAMPLES: &str = "\
 Examples:
   systole estimate network.yaml --accel small-32x32
+  systole estimate network.onnx --accel small-32x32 --dim sequence=128
   systole estimate topology.csv --accel my-array.yaml,small-32x32 --timing scale-sim
   systole estimate a.yaml b.yaml --accel small-32x32 --accel uboost-128x128 --batch 8 --json
   systole estimate topology.csv --accel scale.cfg --reports reports
@@ -39,7 +42,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Networks: .yaml (network file) or .csv (SCALE-Sim topology, either form); with --space also architecture strings
+    /// Networks: .yaml (network file), .onnx or .csv (SCALE-Sim topology, either form); with --space also architecture strings
     #[arg(required = true, value_name = "NETWORK")]
     networks: Vec<PathBuf>,
     /// What reads architecture strings: a job whose space has `strings`, or darts or darts-imagenet for genotypes
@@ -51,6 +54,12 @@ pub(super) struct Args {
     /// Images at once
     #[arg(long, default_value_t = 1, value_name = "N")]
     batch: u64,
+    /// Size of an open dimension of an ONNX file's inputs; the first one is the batch
+    #[arg(long = "dim", value_name = "NAME=N", value_parser = dimension)]
+    dims: Vec<(String, u64)>,
+    /// Exit with 0 also where an ONNX file has operators that are not covered
+    #[arg(long)]
+    allow_unknown: bool,
     /// Timing, where not the accelerator's own: ideal, pipelined, scale-sim or uboost-csim
     #[arg(long, value_name = "T")]
     timing: Option<Timing>,
@@ -109,8 +118,10 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
         timing: args.timing,
         clock: args.clock_mhz,
         detail: if args.advice { Detail::Advice } else { Detail::Costs },
+        onnx: Options { dims: args.dims.iter().cloned().collect() },
     };
     let mut estimates = jobs::estimate(&request)?;
+    let end = coverage(&args, &estimates, notes);
     if let (Some(folder), Some(request)) = (&args.reports, reports) {
         write_reports(folder, &request, notes)?;
     }
@@ -119,7 +130,28 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
         pictures.draw(estimate, roof, notes)?;
     }
     super::output(&text)?;
-    Ok(End::Done)
+    Ok(end)
+}
+
+/// Says how much of each ONNX file is covered.
+fn coverage(args: &Args, estimates: &[Estimate], notes: Notes) -> End {
+    let mut end = End::Done;
+    for estimate in estimates.iter().step_by(args.accel.len().max(1)) {
+        let Some(coverage) = &estimate.coverage else { continue };
+        coverage::covered(&estimate.network, coverage).iter().for_each(|line| notes.line(line));
+        if !coverage.is_complete() && !args.allow_unknown {
+            end = End::Partial;
+        }
+    }
+    end
+}
+
+/// `NAME=N`.
+fn dimension(text: &str) -> Result<(String, u64), String> {
+    let (name, size) = text.rsplit_once('=').ok_or("must be NAME=N")?;
+    let size = size.parse().ok().filter(|&size| size > 0);
+    let size = size.ok_or_else(|| "N must be a whole number of at least 1".to_owned())?;
+    Ok((name.to_owned(), size))
 }
 
 fn text(args: &Args, estimates: &mut [Estimate]) -> anyhow::Result<String> {

@@ -104,12 +104,27 @@ impl Edges {
             | Op::GlobalAveragePool
             | Op::Add
             | Op::Multiply
-            | Op::Concat
+            | Op::Concat { .. }
             | Op::Identity
             | Op::FitChannels { .. }
             | Op::Zero { .. }
             | Op::Flatten
-            | Op::Softmax => None,
+            | Op::Softmax { .. }
+            | Op::ConvTranspose2d(_)
+            | Op::MatMul { .. }
+            | Op::Embedding(_)
+            | Op::Norm(_)
+            | Op::LocalResponseNorm { .. }
+            | Op::Reduce(_)
+            | Op::Elementwise(_)
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Slice(_)
+            | Op::Gather(_)
+            | Op::Pad(_)
+            | Op::Expand { .. }
+            | Op::Resize(_)
+            | Op::Tensor(_) => None,
         }
     }
 

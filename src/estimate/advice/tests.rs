@@ -300,7 +300,7 @@ impl Builder {
             }
             Step::Concat { channels } => {
                 let other = self.conv(channels, 1, 1);
-                self.put(Op::Concat, &[other, before]);
+                self.put(Op::Concat { axis: 0 }, &[other, before]);
             }
             Step::Gate { squeeze } => {
                 self.put(Op::GlobalAveragePool, &[before]);

@@ -205,10 +205,25 @@ fn with_widths(op: &Op, given: u64, channels: u64) -> Op {
         | Op::GlobalAveragePool
         | Op::Add
         | Op::Multiply
-        | Op::Concat
+        | Op::Concat { .. }
         | Op::Identity
         | Op::Flatten
-        | Op::Softmax => op.clone(),
+        | Op::Softmax { .. }
+        | Op::ConvTranspose2d(_)
+        | Op::MatMul { .. }
+        | Op::Embedding(_)
+        | Op::Norm(_)
+        | Op::LocalResponseNorm { .. }
+        | Op::Reduce(_)
+        | Op::Elementwise(_)
+        | Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Slice(_)
+        | Op::Gather(_)
+        | Op::Pad(_)
+        | Op::Expand { .. }
+        | Op::Resize(_)
+        | Op::Tensor(_) => op.clone(),
     }
 }
 
@@ -243,16 +258,37 @@ fn flow(network: &Network, id: NodeId) -> Flow {
     match &node.op {
         Op::Conv2d(conv) if is_depthwise(conv) => Flow::Taken { times: conv.out_channels / conv.in_channels },
         Op::Conv2d(_) | Op::Linear(_) | Op::FitChannels { .. } | Op::Zero { .. } => Flow::Chosen,
-        Op::BatchNorm { .. } | Op::Activation(_) | Op::Pool(_) | Op::GlobalAveragePool | Op::Identity | Op::Softmax => {
-            Flow::Taken { times: 1 }
-        }
+        Op::BatchNorm { .. }
+        | Op::Activation(_)
+        | Op::Pool(_)
+        | Op::GlobalAveragePool
+        | Op::Identity
+        | Op::Softmax { .. } => Flow::Taken { times: 1 },
         Op::Flatten => {
             let map = network.sources(id).map(|input| network.node(input).shape.dims()[1..].iter().product::<u64>());
             Flow::Taken { times: map.product() }
         }
-        Op::Concat => Flow::Chained,
+        Op::Concat { axis: 0 } => Flow::Chained,
         Op::Add | Op::Multiply if network.sources(id).all(|input| rank(input) == rank(id)) => Flow::Joined,
-        Op::Add | Op::Multiply | Op::Input => Flow::Kept,
+        Op::Add
+        | Op::Multiply
+        | Op::Input
+        | Op::Concat { .. }
+        | Op::ConvTranspose2d(_)
+        | Op::MatMul { .. }
+        | Op::Embedding(_)
+        | Op::Norm(_)
+        | Op::LocalResponseNorm { .. }
+        | Op::Reduce(_)
+        | Op::Elementwise(_)
+        | Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Slice(_)
+        | Op::Gather(_)
+        | Op::Pad(_)
+        | Op::Expand { .. }
+        | Op::Resize(_)
+        | Op::Tensor(_) => Flow::Kept,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::accel::Gemm;
 use crate::accel::calibration::Work;
 use crate::estimate::calibrate::{Observation, Observed};
 use crate::estimate::measured_work;
+use crate::import::onnx::Options;
 use crate::jobs::Model;
 use crate::network::Network;
 use crate::space::Space;
@@ -182,8 +183,9 @@ fn network(path: &Path, name: &str, space: Option<&Space>) -> Result<Vec<Work>, 
         }
         (true, _) => {
             let file = path.parent().unwrap_or(Path::new("")).join(name);
-            match Model::load(&file).map_err(|error| error.to_string())? {
+            match Model::load(&file, &Options::default()).map_err(|error| error.to_string())? {
                 Model::Network(network) => works(&network),
+                Model::Onnx(onnx) => works(&onnx.network),
                 Model::Rows { rows, .. } => {
                     rows.iter().map(|row| Ok(Work::Product(row.gemm(1).map_err(|error| error.to_string())?))).collect()
                 }

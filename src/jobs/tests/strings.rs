@@ -1,6 +1,7 @@
 //! Architecture strings through `estimate`.
 
 use super::*;
+use crate::import::onnx::Options;
 
 const CELL: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|";
 
@@ -19,6 +20,7 @@ fn request(networks: &[&str], space: Option<&str>) -> EstimateRequest {
         timing: None,
         clock: None,
         detail: Detail::Costs,
+        onnx: Options::default(),
     }
 }
 
