@@ -204,6 +204,32 @@ fn arrays_of_equal_pes_and_larger_batches_are_proposed() {
 }
 
 #[test]
+fn of_a_calibrated_accelerator_only_widths_are_proposed() {
+    let text = "array: { rows: 128, cols: 128 }
+dataflow: weight-stationary
+timing: ideal
+";
+    let calibration = "calibration:
+  law: { network: { terms: { constant-ns: 900, tile-row-ns: 1000 } } }
+  measured: { rows: 30, from-ms: 1, to-ms: 2, form: a, folds: 5, seed: 0, mape-percent: 2, spearman: 1, kendall: 1 }
+";
+    let worked = parse(WORKED);
+    let advice = |text: &str| {
+        let accelerator = accelerator(text);
+        network_with_advice(&worked, &Target { batch: 2, ..Target::of(&accelerator) }).unwrap().total.advice
+    };
+    let (plain, calibrated) = (advice(text), advice(&format!("{text}{calibration}")));
+    let widths: Vec<&Advice> = plain.iter().filter(|advice| !advice.widths.is_empty()).collect();
+    assert!(!widths.is_empty() && widths.len() < plain.len());
+    assert_eq!(calibrated.len(), widths.len());
+    for (one, other) in calibrated.iter().zip(widths) {
+        assert_eq!((&one.change, one.after.cycles, one.saved), (&other.change, other.after.cycles, other.saved));
+        // 900 ns, and what is counted of each image: not the cycles over the clock
+        assert!(one.after.latency_ms > 2.0 * 0.0009 && one.after.latency_ms != other.after.latency_ms);
+    }
+}
+
+#[test]
 fn nothing_is_said_of_a_network_that_takes_no_cycles() {
     let network = parse("  - { name: a, op: relu }\n");
     let accelerator = square(8, "ideal");
