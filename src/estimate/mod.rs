@@ -149,6 +149,9 @@ pub struct Estimate {
     pub timing: String,
     /// Images at once.
     pub batch: u64,
+    /// Whether latencies are the accelerator's measured times, as fitted, and not its cycles over its clock.
+    #[serde(default)]
+    pub calibrated: bool,
     /// Every operator of a network, or every row of a list, in order.
     pub layers: Vec<LayerEstimate>,
     /// The whole.
@@ -163,7 +166,8 @@ impl Estimate {
     #[must_use]
     pub fn title(&self) -> String {
         let Self { network, accelerator, timing, batch, .. } = self;
-        format!("{network} on {accelerator}, timing {timing}, batch {batch}")
+        let latency = if self.calibrated { ", latency as measured" } else { "" };
+        format!("{network} on {accelerator}, timing {timing}, batch {batch}{latency}")
     }
 }
 
@@ -321,6 +325,7 @@ fn summed(name: &str, layers: Vec<LayerEstimate>, target: &Target<'_>) -> Result
         accelerator: accelerator.clone(),
         timing: target.timing.name().to_owned(),
         batch: target.batch,
+        calibrated: target.accelerator.calibration.is_some(),
         layers,
         total,
         coverage: None,
