@@ -56,8 +56,8 @@ fn folder() -> (TempDir, PathBuf) {
 }
 
 /// Starts a search and sends `signal` once the history has `lines` lines; how it ended.
-fn stopped(out: &Path, signal: &str, lines: usize) -> Output {
-    let mut child = command("search-spaces/demo.yaml", out, &[]).spawn().expect("the command starts");
+fn stopped(out: &Path, further: &[&str], signal: &str, lines: usize) -> Output {
+    let mut child = command("search-spaces/demo.yaml", out, further).spawn().expect("the command starts");
     after_lines(&mut child, out, lines);
     let id = child.id().to_string();
     assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
@@ -155,13 +155,15 @@ fn an_accelerator_of_ones_own_is_kept_with_the_run() {
 #[test]
 fn a_damaged_checkpoint_is_an_error_with_the_cure() {
     let (_kept, out) = folder();
-    // After the line of the second epoch the checkpoint of the first lies there at least.
-    stopped(&out, "-KILL", 2);
+    // After the line of the second epoch the checkpoint of the first lies there at least, and with so many epochs
+    // ahead the stage is still under way: at its end the next one would begin without these tensors.
+    let long = ["--set", "search.operators.epochs=1000"];
+    stopped(&out, &long, "-KILL", 2);
     let state = out.join("checkpoint/state.json");
     let text = fs::read_to_string(&state).unwrap();
     let cure = "; what the run left is damaged: start anew with --force, or use another --out";
     let refused = |what: &str| {
-        let message = failed(&search(&out, &["--resume"]));
+        let message = failed(&search(&out, &[&long[..], &["--resume"]].concat()));
         assert!(message.contains(what) && message.ends_with(cure), "{message}");
     };
     fs::write(&state, &text[..text.len() / 2]).unwrap();
@@ -192,7 +194,7 @@ fn a_stopped_run_is_usable_and_goes_on_to_the_same_bytes() {
     // In the operator stage, in the width stage, in the training.
     for (signal, lines) in [("-INT", 1), ("-TERM", 3), ("-KILL", 4), ("-TERM", 5), ("-KILL", 2)] {
         let (_kept, out) = folder();
-        let ended = stopped(&out, signal, lines);
+        let ended = stopped(&out, &[], signal, lines);
         if signal != "-KILL" {
             assert_eq!(ended.status.code(), Some(130), "{signal} after {lines}");
             let path = out.display();
