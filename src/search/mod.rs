@@ -4,15 +4,21 @@
 //! the choices, [`crate::cost`] with latency and utilization and their gradients by the probabilities.
 
 mod adam;
+mod drive;
 mod engine;
+mod guard;
 mod objective;
+mod rank;
 mod sample;
 mod settings;
 mod task;
 
 pub use adam::{Adam, AdamConfig};
+pub use drive::{Driven, Health, Keeper, ROLLBACK_FACTOR, drive};
 pub use engine::{Observer, Outcome, Search, SearchError, State, StopReason};
+pub use guard::{mean_entropy, skips};
 pub use objective::{Loss, Objective};
+pub use rank::uniform;
 pub use sample::{Draw, Temperature};
 pub use settings::{
     CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, PathsFile, Schedule, SearchFile, Settings,
@@ -20,5 +26,7 @@ pub use settings::{
 };
 pub use task::{At, Choices, EpochReport, Paths, Stage, TaskGradient, TaskLoss};
 
+#[cfg(test)]
+mod drive_tests;
 #[cfg(test)]
 mod tests;
