@@ -24,7 +24,7 @@ pub use calibration::{Calibration, CalibrationFile};
 pub use energy::EnergyTable;
 pub use engine::{Cost, Engine, LayerCost, Shares, Work, Workload};
 pub use file::{AcceleratorFile, ArrayFile, EnergyFile, MemoryFile, PrecisionFile, VectorFile, VectorUnitFile};
-pub use memory::{BadBandwidth, Bandwidth, Dram, Memory, Overlap, WeightHome};
+pub use memory::{BadBandwidth, Bandwidth, Dram, Memory, Overlap, WeightHome, WeightRoom};
 pub use shipped::{AccelError, Shipped};
 pub use tiling::{Extent, Passes, Split, Tiling};
 pub use timing::{ArrayCost, CostError, ScaleSimReport, Timing, UnknownTiming};
