@@ -217,7 +217,11 @@ pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobE
 }
 
 /// The network of a file, or of an architecture string where something reads those.
-fn model(given: &Path, strings: Option<&Strings>, options: &onnx::Options) -> Result<Model, EstimateJobError> {
+pub(super) fn model(
+    given: &Path,
+    strings: Option<&Strings>,
+    options: &onnx::Options,
+) -> Result<Model, EstimateJobError> {
     let text = given.to_string_lossy();
     match strings {
         Some(strings) if strings::is_string(&text) => Ok(Model::Network(strings.network(&text)?)),

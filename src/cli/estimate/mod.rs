@@ -18,6 +18,7 @@ use crate::estimate::{self, Estimate};
 use crate::import::onnx::Options;
 use crate::jobs::{self, Detail, EstimateRequest, NamedAccelerator, ReportRequest};
 use crate::plot::Roof;
+use crate::record;
 use crate::units::Megahertz;
 use pictures::Pictures;
 use tables::{Shown, View};
@@ -29,6 +30,7 @@ Examples:
   systole estimate topology.csv --accel my-array.yaml,small-32x32 --timing scale-sim
   systole estimate a.yaml b.yaml --accel small-32x32 --accel uboost-128x128 --batch 8 --json
   systole estimate topology.csv --accel scale.cfg --reports reports
+  systole estimate network.onnx --accel small-32x32 --scale-sim topology.csv --shapes shapes.csv
   systole estimate network.yaml --accel small-32x32 --worst 5
   systole estimate network.yaml --accel tpu-v1 --plot cycles.svg --roofline roofline.png
   systole estimate '|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|' \
@@ -69,6 +71,12 @@ pub(super) struct Args {
     /// Write SCALE-Sim's three report files for one topology on one accelerator into FOLDER
     #[arg(long, value_name = "FOLDER")]
     reports: Option<PathBuf>,
+    /// Write the layers of one network as a SCALE-Sim topology to FILE
+    #[arg(long, value_name = "FILE")]
+    scale_sim: Option<PathBuf>,
+    /// Write the shape of what every node of one network puts out to FILE, as CSV
+    #[arg(long, value_name = "FILE")]
+    shapes: Option<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -125,6 +133,7 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
     if let (Some(folder), Some(request)) = (&args.reports, reports) {
         write_reports(folder, &request, notes)?;
     }
+    write_files(&args, &request, notes)?;
     let text = if args.diff { diff_text(&args, &estimates)? } else { text(&args, &mut estimates)? };
     if let ([estimate], Some(roof)) = (estimates.as_slice(), &roof) {
         pictures.draw(estimate, roof, notes)?;
@@ -215,6 +224,20 @@ fn report_request(args: &Args) -> anyhow::Result<ReportRequest> {
     ensure!(args.batch == 1, "--reports: SCALE-Sim knows one image, got batch {}", args.batch);
     let (topology, accelerator) = (topology.clone(), accelerator.clone());
     Ok(ReportRequest { topology, accelerator, timing: args.timing, clock: args.clock_mhz })
+}
+
+/// The files that tell of the network itself.
+fn write_files(args: &Args, request: &EstimateRequest, notes: Notes) -> anyhow::Result<()> {
+    if let Some(path) = &args.scale_sim {
+        let written = jobs::topology(request)?;
+        record::write(path, written.text.as_bytes())?;
+        written.notes.iter().for_each(|note| notes.line(&format!("{}: {note}", path.display())));
+    }
+    if let Some(path) = &args.shapes {
+        record::write(path, jobs::shapes(request)?.as_bytes())?;
+        notes.line(&format!("wrote {}", path.display()));
+    }
+    Ok(())
 }
 
 fn write_reports(folder: &Path, request: &ReportRequest, notes: Notes) -> anyhow::Result<()> {
