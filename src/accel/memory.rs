@@ -1,5 +1,6 @@
 //! Memories of the accelerator and the way to DRAM.
 
+use num_integer::gcd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -180,11 +181,6 @@ impl Pace {
     pub(super) fn cycles(&self, bytes: u64) -> Option<Wide> {
         Some(small::div_ceil(Wide::from(bytes).checked_mul(self.cycles)?, self.bytes))
     }
-}
-
-/// Greatest common divisor; of nothing and `b`, `b`.
-pub(super) fn gcd(a: Wide, b: Wide) -> Wide {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]

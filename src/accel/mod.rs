@@ -25,6 +25,7 @@ pub use energy::EnergyTable;
 pub use engine::{Cost, Engine, LayerCost, Shares, Work, Workload};
 pub use file::{AcceleratorFile, ArrayFile, EnergyFile, MemoryFile, PrecisionFile, VectorFile, VectorUnitFile};
 pub use memory::{BadBandwidth, Bandwidth, Dram, Memory, Overlap, WeightHome, WeightRoom};
+pub(crate) use shipped::looks_like_a_path;
 pub use shipped::{AccelError, Shipped};
 pub use tiling::{Extent, Passes, Split, Tiling};
 pub use timing::{ArrayCost, CostError, ScaleSimReport, Timing, UnknownTiming};

@@ -49,7 +49,7 @@ pub struct Written {
 ///
 /// # Errors
 /// [`FilesError`] with what is asked for wrongly, or the layer.
-pub fn topology(request: &EstimateRequest) -> Result<Written, FilesError> {
+pub fn topology(request: &EstimateRequest<'_>) -> Result<Written, FilesError> {
     const FLAG: &str = "--scale-sim";
     if request.batch != 1 {
         return Err(FilesError::Batch(request.batch));
@@ -78,7 +78,7 @@ fn notes(topology: &Topology) -> Vec<String> {
 ///
 /// # Errors
 /// [`FilesError`] with what is asked for wrongly.
-pub fn shapes(request: &EstimateRequest) -> Result<String, FilesError> {
+pub fn shapes(request: &EstimateRequest<'_>) -> Result<String, FilesError> {
     const FLAG: &str = "--shapes";
     let values = match the_model(request, FLAG)? {
         Model::Network(network) => of_nodes(&network),
@@ -91,7 +91,7 @@ pub fn shapes(request: &EstimateRequest) -> Result<String, FilesError> {
     Ok(csv(&values))
 }
 
-fn the_model(request: &EstimateRequest, flag: &'static str) -> Result<Model, FilesError> {
+fn the_model(request: &EstimateRequest<'_>, flag: &'static str) -> Result<Model, FilesError> {
     let [network] = request.networks.as_slice() else {
         return Err(FilesError::Networks { flag, given: request.networks.len() });
     };
@@ -129,14 +129,13 @@ mod tests {
     use super::super::estimate::Detail;
     use super::*;
 
-    fn request(network: &Path, batch: u64) -> EstimateRequest {
+    fn request(network: &Path, batch: u64) -> EstimateRequest<'static> {
         EstimateRequest {
             networks: vec![network.to_owned()],
             space: None,
-            accelerators: vec!["small-32x32".to_owned()],
+            accelerators: &[],
             batch,
             timing: None,
-            clock: None,
             detail: Detail::Costs,
             onnx: crate::import::onnx::Options::default(),
         }
