@@ -12,22 +12,21 @@
 //! and its gradient is linear algebra. At a one-hot choice it is the estimator's own number.
 
 mod liveness;
+mod metric;
 mod probabilities;
 mod table;
 
+pub use metric::{Metric, Valued, exact};
 pub use probabilities::{Probabilities, softmax};
 pub use table::CostError;
 
 use liveness::Liveness;
-use table::{EdgeTables, QUANTITIES, Tables};
+use table::{EdgeTables, Quantity, Tables};
 
-use crate::accel::{Accelerator, Calibration};
+use crate::accel::{Accelerator, Calibration, Precision};
 use crate::estimate::Target;
 use crate::space::Space;
 use crate::units::Megahertz;
-
-/// Place of the calibrated milliseconds among the quantities of a table.
-const LAYERS_MS: usize = 2;
 
 /// What stands for the hardware in the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +67,9 @@ pub struct CostModel {
     kind: CostKind,
     pes: f64,
     clock: Megahertz,
-    /// The calibration with the batch, where the accelerator has one.
-    calibration: Option<(Calibration, f64)>,
+    precision: Precision,
+    batch: f64,
+    calibration: Option<Calibration>,
     shape: Probabilities,
     edges: Vec<EdgeTables>,
     classifier: (usize, Tables),
@@ -96,19 +96,22 @@ impl CostModel {
     /// # Errors
     /// [`CostError`] where a candidate does not fit its edge or a number overflows.
     pub fn new(space: &Space, target: &Target<'_>, kind: CostKind) -> Result<Self, CostError> {
-        let Accelerator { array, clock, calibration, .. } = target.accelerator;
+        let Accelerator { array, clock, calibration, precision, .. } = target.accelerator;
         #[expect(clippy::cast_precision_loss, reason = "PEs and batches are far below 2^52")]
-        let pes = array.pes() as f64;
+        let (pes, batch) = (array.pes() as f64, target.batch as f64);
+        let engine = target.engine()?;
         Ok(Self {
             kind,
             pes,
             clock: *clock,
-            calibration: calibration.clone().map(|calibration| (calibration, target.batch as f64)),
+            precision: *precision,
+            batch,
+            calibration: calibration.clone(),
             shape: Probabilities::zeros(space),
-            edges: table::edges(space, target)?,
-            classifier: (space.join(space.last()).width.0, table::classifier(space, target)?),
+            edges: table::edges(space, target, &engine)?,
+            classifier: (space.join(space.last()).width.0, table::classifier(space, target, &engine)?),
             liveness: Liveness::new(space),
-            local: target.engine().map_err(CostError::Estimate)?.is_local(),
+            local: engine.is_local(),
         })
     }
 
@@ -125,8 +128,13 @@ impl CostModel {
     /// Expected cycles and MACs where the choices follow `probabilities`.
     #[must_use]
     pub fn expect(&self, probabilities: &Probabilities) -> ExpectedCost {
-        let [cycles, macs] = [0, 1].map(|quantity| self.quantity(probabilities, quantity));
-        ExpectedCost { cycles: cycles.0, cycles_gradient: cycles.1, macs: macs.0, macs_gradient: macs.1 }
+        let [cycles, macs] = [Quantity::Cycles, Quantity::Macs].map(|quantity| self.quantity(probabilities, quantity));
+        ExpectedCost {
+            cycles: cycles.value,
+            cycles_gradient: cycles.gradient,
+            macs: macs.value,
+            macs_gradient: macs.gradient,
+        }
     }
 
     /// Latency and utilization as the objective sees them.
@@ -147,7 +155,7 @@ impl CostModel {
                 utilization_gradient.add_scaled(&cost.cycles_gradient, by_cycles);
                 let (latency_ms, latency_gradient) = match &self.calibration {
                     None => (cost.cycles * scale, cost.cycles_gradient.scaled(scale)),
-                    Some((calibration, batch)) => self.calibrated(probabilities, calibration, *batch),
+                    Some(calibration) => self.calibrated(probabilities, calibration),
                 };
                 Hardware { latency_ms, utilization, latency_gradient, utilization_gradient }
             }
@@ -160,19 +168,68 @@ impl CostModel {
         }
     }
 
-    /// Calibrated time of the expected sum over layers, with the constant and under the ceiling, and its gradient.
-    fn calibrated(&self, probabilities: &Probabilities, calibration: &Calibration, batch: f64) -> (f64, Probabilities) {
-        let (layers_ms, gradient) = self.quantity(probabilities, LAYERS_MS);
-        let image = calibration.image(layers_ms);
-        (batch * image.ms, gradient.scaled(batch * image.slope))
+    /// `metric` where the choices follow `probabilities`; at a one-hot choice what [`exact`] reads off the estimate of
+    /// the network, as far as [`CostModel::is_exact`] says.
+    ///
+    /// Weights are parameters at the precision of a weight, not rounded up to whole bytes. The peak of activations is
+    /// approximate: that of the edge with most expected values alive at once, its input among them.
+    #[must_use]
+    pub fn metric(&self, metric: Metric, probabilities: &Probabilities) -> Valued {
+        let of = |quantity| self.quantity(probabilities, quantity);
+        let kib = |bits: u32| f64::from(bits) / 8.0 / 1024.0;
+        match metric {
+            Metric::LatencyMs => {
+                let Hardware { latency_ms: value, latency_gradient: gradient, .. } = self.hardware(probabilities);
+                Valued { value, gradient }
+            }
+            Metric::Utilization => {
+                let Hardware { utilization: value, utilization_gradient: gradient, .. } = self.hardware(probabilities);
+                Valued { value, gradient }
+            }
+            Metric::EnergyUj => of(Quantity::EnergyPj).scaled(1e-6),
+            Metric::Macs => of(Quantity::Macs),
+            Metric::Params => of(Quantity::Params),
+            Metric::WeightKib => of(Quantity::Params).scaled(kib(self.precision.weight_bits)),
+            Metric::PeakActivationKib => {
+                self.peak(probabilities).scaled(self.batch * kib(self.precision.activation_bits))
+            }
+        }
     }
 
-    fn quantity(&self, probabilities: &Probabilities, quantity: usize) -> (f64, Probabilities) {
-        debug_assert!(quantity < QUANTITIES);
+    /// Calibrated time of the expected sum over layers, with the constant and under the ceiling, and its gradient.
+    fn calibrated(&self, probabilities: &Probabilities, calibration: &Calibration) -> (f64, Probabilities) {
+        let Valued { value, gradient } = self.quantity(probabilities, Quantity::LayersMs);
+        let image = calibration.image(value);
+        (self.batch * image.ms, gradient.scaled(self.batch * image.slope))
+    }
+
+    fn peak(&self, probabilities: &Probabilities) -> Valued {
+        let edge = |place: &usize| self.part(probabilities, Quantity::Alive, |edge| edge == *place);
+        let values = (0..self.edges.len()).map(|place| edge(&place).value);
+        let (place, _) = values.enumerate().fold((0, 0.0), |most, one| if one.1 > most.1 { one } else { most });
+        edge(&place)
+    }
+
+    fn quantity(&self, probabilities: &Probabilities, quantity: Quantity) -> Valued {
+        let mut sum = self.part(probabilities, quantity, |_| true);
+        let (width, table) = &self.classifier;
+        let (costs, p) = (table.quantity(quantity), &probabilities.widths[*width]);
+        for (slot, (cost, p)) in sum.gradient.widths[*width].iter_mut().zip(costs.iter().zip(p)) {
+            *slot += cost;
+            sum.value += cost * p;
+        }
+        sum
+    }
+
+    /// The sum over the edges that `counts` names.
+    fn part(&self, probabilities: &Probabilities, quantity: Quantity, counts: impl Fn(usize) -> bool) -> Valued {
         let mut gradient = self.shape.clone();
         // Cost of each edge given that it is there and live, and of each of its candidates.
         let costs: Vec<Vec<f64>> = self.edges.iter().map(|edge| edge.values(probabilities, quantity)).collect();
         let live = self.liveness.expect(probabilities, |edge| {
+            if !counts(edge) {
+                return 0.0;
+            }
             let chosen = &probabilities.operators[self.edges[edge].operator];
             costs[edge].iter().zip(chosen).map(|(cost, r)| cost * r).sum()
         });
@@ -180,22 +237,14 @@ impl CostModel {
             let zero = self.liveness.zero(operator).expect("only choices that may cut have a gradient by zero");
             gradient.operators[operator][zero] += by_zero;
         }
-        for (place, edge) in self.edges.iter().enumerate() {
+        for (place, edge) in self.edges.iter().enumerate().filter(|(place, _)| counts(*place)) {
             let weight = live.weights[place];
             for (slot, cost) in gradient.operators[edge.operator].iter_mut().zip(&costs[place]) {
                 *slot += weight * cost;
             }
             edge.width_gradient(probabilities, quantity, weight, &mut gradient);
         }
-        let (width, table) = &self.classifier;
-        let mut value = live.value;
-        for (slot, (cost, p)) in
-            gradient.widths[*width].iter_mut().zip(table.quantity(quantity).iter().zip(&probabilities.widths[*width]))
-        {
-            *slot += cost;
-            value += cost * p;
-        }
-        (value, gradient)
+        Valued { value: live.value, gradient }
     }
 }
 

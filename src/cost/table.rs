@@ -6,19 +6,42 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::probabilities::Probabilities;
-use crate::accel::Cost;
-use crate::estimate::{EstimateError, Target};
-use crate::network::{Network, NetworkError};
+use crate::accel::Engine;
+use crate::estimate::{EstimateError, FragmentCost, Target};
+use crate::network::NetworkError;
 use crate::space::{Candidate, DeriveError, Edge, Space};
 
-/// Cycles, MACs, and calibrated milliseconds of layers (nought where the accelerator is not calibrated).
-pub(super) const QUANTITIES: usize = 3;
+/// What adds up over the edges of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quantity {
+    /// Clock cycles.
+    Cycles,
+    /// Multiply-accumulates.
+    Macs,
+    /// Calibrated milliseconds of layers for one image; nought where the accelerator is not calibrated.
+    LayersMs,
+    /// Picojoules; nought where the accelerator has no table.
+    EnergyPj,
+    /// Learned values.
+    Params,
+    /// Most values alive at once within the edge, its input among them, for one image.
+    Alive,
+}
 
-/// What one option costs.
-#[derive(Debug, Clone, Copy)]
-struct OptionCost {
-    whole: Cost,
-    layers_ms: f64,
+impl Quantity {
+    const ALL: [Self; 6] = [Self::Cycles, Self::Macs, Self::LayersMs, Self::EnergyPj, Self::Params, Self::Alive];
+
+    #[expect(clippy::cast_precision_loss, reason = "expectations are floating point; below 2^53 they are exact")]
+    fn of(self, cost: &FragmentCost) -> f64 {
+        match self {
+            Self::Cycles => cost.whole.cycles.0 as f64,
+            Self::Macs => cost.whole.macs.0 as f64,
+            Self::LayersMs => cost.layers_ms,
+            Self::EnergyPj => cost.whole.energy.0,
+            Self::Params => cost.params as f64,
+            Self::Alive => cost.alive as f64,
+        }
+    }
 }
 
 /// Why the tables of a space cannot be filled.
@@ -43,22 +66,17 @@ pub enum CostError {
 /// Costs over options of widths, row by row where there are two.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tables {
-    quantities: [Vec<f64>; QUANTITIES],
+    /// In the order of [`Quantity::ALL`].
+    quantities: [Vec<f64>; Quantity::ALL.len()],
 }
 
 impl Tables {
-    fn of(costs: &[OptionCost]) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "expectations are floating point; below 2^53 they are exact")]
-        let quantities = [
-            costs.iter().map(|cost| cost.whole.cycles.0 as f64).collect(),
-            costs.iter().map(|cost| cost.whole.macs.0 as f64).collect(),
-            costs.iter().map(|cost| cost.layers_ms).collect(),
-        ];
-        Self { quantities }
+    fn of(costs: &[FragmentCost]) -> Self {
+        Self { quantities: Quantity::ALL.map(|quantity| costs.iter().map(|cost| quantity.of(cost)).collect()) }
     }
 
-    pub(super) fn quantity(&self, quantity: usize) -> &[f64] {
-        &self.quantities[quantity]
+    pub(super) fn quantity(&self, quantity: Quantity) -> &[f64] {
+        &self.quantities[quantity as usize]
     }
 
     fn is_free(&self) -> bool {
@@ -107,7 +125,7 @@ fn ends(space: &Space, edge: &Edge) -> Ends {
 }
 
 /// The tables of all edges; equal ones are made once, in parallel.
-pub(super) fn edges(space: &Space, target: &Target<'_>) -> Result<Vec<EdgeTables>, CostError> {
+pub(super) fn edges(space: &Space, target: &Target<'_>, engine: &Engine) -> Result<Vec<EdgeTables>, CostError> {
     let mut wanted: Vec<(Key, &Edge, &Candidate)> = Vec::new();
     let mut seen: HashMap<Key, usize> = HashMap::new();
     for edge in &space.edges {
@@ -122,7 +140,7 @@ pub(super) fn edges(space: &Space, target: &Target<'_>) -> Result<Vec<EdgeTables
     let made: Result<Vec<Option<Arc<Tables>>>, CostError> = wanted
         .par_iter()
         .map(|(_, edge, candidate)| {
-            let tables = fill(space, edge, candidate, target)?;
+            let tables = fill(space, edge, candidate, (target, engine))?;
             Ok((!tables.is_free()).then(|| Arc::new(tables)))
         })
         .collect();
@@ -137,14 +155,19 @@ pub(super) fn edges(space: &Space, target: &Target<'_>) -> Result<Vec<EdgeTables
     Ok(tables.collect())
 }
 
-fn fill(space: &Space, edge: &Edge, candidate: &Candidate, target: &Target<'_>) -> Result<Tables, CostError> {
+fn fill(
+    space: &Space,
+    edge: &Edge,
+    candidate: &Candidate,
+    (target, engine): (&Target<'_>, &Engine),
+) -> Result<Tables, CostError> {
     let one = |in_width, out_width| {
         let fragment = space.fragment(edge, candidate, in_width, out_width);
         let fragment = fragment.map_err(|source| CostError::Network { edge: edge.name.clone(), source })?;
-        cost(&fragment, target)
+        Ok(target.fragment_cost(engine, &fragment)?)
     };
     let (sources, targets) = (space.options(edge.from), space.options(edge.to));
-    let costs: Result<Vec<OptionCost>, CostError> = match ends(space, edge) {
+    let costs: Result<Vec<FragmentCost>, CostError> = match ends(space, edge) {
         Ends::One => sources.iter().map(|&width| one(width, width)).collect(),
         Ends::Two => {
             sources.iter().flat_map(|&i| targets.iter().map(move |&j| (i, j))).map(|(i, j)| one(i, j)).collect()
@@ -153,20 +176,16 @@ fn fill(space: &Space, edge: &Edge, candidate: &Candidate, target: &Target<'_>) 
     Ok(Tables::of(&costs?))
 }
 
-fn cost(network: &Network, target: &Target<'_>) -> Result<OptionCost, CostError> {
-    Ok(OptionCost { whole: target.fragment_cost(network)?, layers_ms: target.network_layers_ms(network)? })
-}
-
 /// The classifier's costs over the widths of the last join.
-pub(super) fn classifier(space: &Space, target: &Target<'_>) -> Result<Tables, CostError> {
-    let one = |&width: &u64| cost(&space.classifier_fragment(width)?, target);
-    let costs: Result<Vec<OptionCost>, CostError> = space.options(space.last()).iter().map(one).collect();
+pub(super) fn classifier(space: &Space, target: &Target<'_>, engine: &Engine) -> Result<Tables, CostError> {
+    let one = |&width: &u64| Ok(target.fragment_cost(engine, &space.classifier_fragment(width)?)?);
+    let costs: Result<Vec<FragmentCost>, CostError> = space.options(space.last()).iter().map(one).collect();
     Ok(Tables::of(&costs?))
 }
 
 impl EdgeTables {
     /// Expected cost of each candidate over the widths of the ends.
-    pub(super) fn values(&self, probabilities: &Probabilities, quantity: usize) -> Vec<f64> {
+    pub(super) fn values(&self, probabilities: &Probabilities, quantity: Quantity) -> Vec<f64> {
         let (p, q) = (&probabilities.widths[self.source], &probabilities.widths[self.target]);
         let one = |table: &Arc<Tables>| match self.ends {
             Ends::One => dot(table.quantity(quantity), p),
@@ -179,7 +198,7 @@ impl EdgeTables {
     pub(super) fn width_gradient(
         &self,
         probabilities: &Probabilities,
-        quantity: usize,
+        quantity: Quantity,
         weight: f64,
         gradient: &mut Probabilities,
     ) {

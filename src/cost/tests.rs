@@ -334,6 +334,59 @@ fn utilization_at_one_hot_choices_is_that_of_the_estimate() {
     }
 }
 
+/// An array of 4 x 4 with energies, so that every metric is known.
+fn energetic() -> Accelerator {
+    Accelerator::parse(
+        "name: e\narray: { rows: 4, cols: 4 }\ndataflow: weight-stationary\nclock-mhz: 1000\n\
+         energy: { mac-pj: 0.5, register-pj-per-byte: 0.25, sram-pj-per-byte: 2, dram-pj-per-byte: 100 }\n\
+         precision: { weight-bits: 16, activation-bits: 8, accumulator-bits: 32 }\n",
+        "e.yaml",
+    )
+    .unwrap()
+}
+
+#[test]
+fn metrics_at_one_hot_choices_are_those_of_the_estimate() {
+    let accelerator = energetic();
+    let target = Target { batch: 3, ..Target::of(&accelerator) };
+    for space in [space(CHAIN), cells(MANY, "shared", 2), cells(MANY, "own", 2)] {
+        let model = CostModel::new(&space, &target, CostKind::Expected).unwrap();
+        let mut stream = ChaCha8Rng::seed_from_u64(11);
+        let mut reached = 0;
+        for _ in 0..60 {
+            let architecture = random_architecture(&space, &mut stream);
+            let Ok(network) = space.derive(&architecture) else { continue };
+            let estimate = estimate::network(&network, &target).unwrap();
+            let at = Probabilities::one_hot(&space, &architecture);
+            for metric in Metric::ALL.into_iter().filter(|metric| *metric != Metric::PeakActivationKib) {
+                let (found, expected) = (model.metric(metric, &at).value, exact(metric, &estimate));
+                assert!((found - expected).abs() <= 1e-12 * expected, "{metric:?}: {found} is not {expected}");
+            }
+            reached += 1;
+        }
+        assert!(reached >= 20, "{reached}");
+    }
+}
+
+#[test]
+fn gradients_of_every_metric_agree_with_central_differences() {
+    let accelerator = energetic();
+    for space in [space(CHAIN), cells(MANY, "shared", 2), cells("[conv: { kernel: 3 }, identity, zero]", "own", 5)] {
+        let model = CostModel::new(&space, &Target::of(&accelerator), CostKind::Expected).unwrap();
+        let at = interior(&space, 9);
+        for metric in Metric::ALL {
+            check_gradient(&at, &model.metric(metric, &at).gradient, |p| model.metric(metric, p).value);
+        }
+    }
+}
+
+#[test]
+fn the_names_of_metrics_are_those_of_their_yaml_form() {
+    for metric in Metric::ALL {
+        assert_eq!(load::parse::<Metric>(metric.name(), "a.yaml").unwrap(), metric);
+    }
+}
+
 #[test]
 fn a_softmax_of_large_logits_is_finite() {
     // exp(1000) is infinite; differences of 0 and -1: 1 / (1 + e^-1) and the rest.
