@@ -14,10 +14,12 @@
 mod liveness;
 mod metric;
 mod probabilities;
+mod sum;
 mod table;
 
 pub use metric::{Metric, Valued, exact};
 pub use probabilities::{Probabilities, softmax};
+pub use sum::{EdgeSum, EdgeTerm, Fold};
 pub use table::CostError;
 
 use liveness::Liveness;

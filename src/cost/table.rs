@@ -97,10 +97,10 @@ enum Ends {
 #[derive(Debug, Clone)]
 pub(super) struct EdgeTables {
     pub(super) operator: usize,
-    source: usize,
-    target: usize,
+    pub(super) source: usize,
+    pub(super) target: usize,
     ends: Ends,
-    candidates: Vec<Option<Arc<Tables>>>,
+    pub(super) candidates: Vec<Option<Arc<Tables>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
