@@ -1,6 +1,6 @@
 //! An operator and its shapes as work for an accelerator.
 
-use super::peak;
+use super::peak::{self, Alive};
 use super::plan::{Ends, Engines, Plan};
 use crate::accel::{
     Accelerator, Cost, CostError, Engine, Gemm, GemmKind, LayerCost, Timing, VectorWork, Work, Workload, WorkloadError,
@@ -87,7 +87,8 @@ impl<'a> Target<'a> {
             whole: self.cost_between(engine, network, Ends::OnChip)?,
             layers_ms: self.network_layers_ms(network)?,
             params: network.params(),
-            alive: peak::activation_elements(network),
+            alive: peak::alive(network),
+            takes_fusion: takes_fusion(network),
         })
     }
 
@@ -111,8 +112,15 @@ pub struct FragmentCost {
     pub layers_ms: f64,
     /// Learned values.
     pub params: u64,
-    /// Most values alive at once for one image, its input among them.
-    pub alive: u64,
+    /// Values alive at once, for one image.
+    pub alive: Alive,
+    /// Whether it begins with what the layer before it may do on the way: a batch norm or an activation.
+    pub takes_fusion: bool,
+}
+
+fn takes_fusion(fragment: &Network) -> bool {
+    let fused = |op: &Op| matches!(op, Op::BatchNorm { .. } | Op::Activation(_) | Op::Elementwise(_));
+    fragment.nodes().any(|(id, node)| fused(&node.op) && fragment.sources(id).any(|source| source == fragment.input()))
 }
 
 /// What `layer` costs; its name stands in the error.

@@ -1,7 +1,8 @@
 //! Targets by the tables: what an architecture violates, in a microsecond.
 
 use super::problem::Problem;
-use crate::cost::{EdgeSum, EdgeTerm, Fold};
+use crate::cost::{EdgeSum, EdgeTerm, Fold, JoinTerm};
+use crate::space::Space;
 
 /// The targets of a problem as sums over edges.
 #[derive(Debug, Clone)]
@@ -44,6 +45,9 @@ impl<'a> Gauge<'a> {
         let last = table[choices[operators + width]];
         let parts =
             sum.edges.iter().zip(live).filter(|(_, live)| **live).map(|(edge, _)| part(edge, choices, operators));
+        let joins = sum.joins.iter().filter(|term| stands(self.problem.space, term, live));
+        let joins: f64 = joins.map(|term| term.parts[choices[operators + term.width]]).sum();
+        let last = last + joins;
         match sum.fold {
             Fold::Sum => parts.fold(last, |sum, part| sum + part),
             Fold::Greatest => parts.fold(last, f64::max),
@@ -63,6 +67,12 @@ impl<'a> Gauge<'a> {
             self.sums[place].limit = self.number(&self.sums[place], choices, &live) - self.scales[place] * violation;
         }
     }
+}
+
+/// Whether so many of the edges into a join are `live` that the term counts.
+pub(super) fn stands(space: &Space, term: &JoinTerm, live: &[bool]) -> bool {
+    let into = space.edges.iter().zip(live).filter(|(edge, live)| **live && edge.to.0 == term.join);
+    into.count() == term.branches
 }
 
 /// What a live edge adds.

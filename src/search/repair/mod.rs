@@ -24,11 +24,8 @@ pub use problem::Problem;
 use exchange::{Downhill, descend, descend_judged, ladder};
 use gauge::Gauge;
 use problem::{Choices, Verdict, choices};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use tree::{Bounds, Tree};
 
-use crate::cost::Fold;
 use crate::record::{HardTarget, Relation};
 use crate::space::Architecture;
 
@@ -38,8 +35,6 @@ const FEW: usize = 4096;
 const BUDGET: u64 = 1_000_000;
 /// Times that tables which are not exact are aligned with the estimator.
 const ALIGNMENTS: usize = 6;
-/// Random architectures on which tables are held against the estimator.
-const SAMPLES: usize = 24;
 /// Relative room above a limit within which the estimator decides.
 const TOLERANCE: f64 = 1e-9;
 
@@ -153,7 +148,7 @@ struct Large<'a> {
 impl<'a> Large<'a> {
     fn new(problem: &'a Problem<'a>, start: Choices, verdict: Verdict, witness: Option<&Architecture>) -> Self {
         let mut gauge = Gauge::new(problem, &start);
-        let is_exact = is_exact(problem, &gauge);
+        let is_exact = gauge.sums.iter().all(|sum| sum.is_exact);
         if !is_exact {
             gauge.align(&start, &violations(problem.targets, &verdict));
         }
@@ -304,38 +299,6 @@ impl<'a> Large<'a> {
 /// Each target's own relative violation.
 fn violations(targets: &[HardTarget], verdict: &Verdict) -> Vec<f64> {
     targets.iter().zip(&verdict.values).map(|(target, &value)| target.violation(value)).collect()
-}
-
-/// Whether the tables say of random architectures what the estimator says.
-fn is_exact(problem: &Problem<'_>, gauge: &Gauge<'_>) -> bool {
-    if gauge.sums.iter().any(|sum| sum.fold == Fold::Greatest) {
-        return false;
-    }
-    let mut stream = ChaCha8Rng::seed_from_u64(0);
-    let mut drawn = |choice: usize| {
-        let allowed: Vec<usize> = problem.allowed(choice).collect();
-        allowed[usize::try_from(stream.next_u64() % allowed.len() as u64).expect("one of a few options")]
-    };
-    (0..SAMPLES).all(|_| {
-        let choices: Choices = (0..problem.choices()).map(&mut drawn).collect();
-        gauge.live(&choices).is_none_or(|live| agrees(problem, gauge, &choices, &live))
-    })
-}
-
-/// Whether tables and estimator agree on what `choices` take, where the sum is the metric itself, or else on whether the bound is
-/// kept.
-fn agrees(problem: &Problem<'_>, gauge: &Gauge<'_>, choices: &[usize], live: &[bool]) -> bool {
-    let verdict = problem.verdict(choices);
-    let one = |(place, target): (usize, &HardTarget)| {
-        let (sum, violation) = (&gauge.sums[place], target.violation(verdict.values[place]));
-        let by_tables = gauge.number(sum, choices, live) - sum.limit;
-        if sum.limit > 0.0 && problem.judge.accelerator.calibration.is_none() {
-            (by_tables / sum.limit - violation).abs() <= 1e-9 * (1.0 + violation.abs())
-        } else {
-            by_tables.abs() <= TOLERANCE * gauge.scales[place] || (by_tables > 0.0) == (violation > 0.0)
-        }
-    };
-    problem.targets.iter().enumerate().all(one)
 }
 
 #[cfg(test)]

@@ -1,3 +1,6 @@
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
 use super::problem::choices;
 use super::*;
 use crate::accel::{Accelerator, EnergyTable, Timing};

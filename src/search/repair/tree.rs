@@ -4,9 +4,9 @@
 //! on a sum takes from each live edge the least part that what is decided so far leaves. A branch ends where the objective's bound is
 //! no better than the best found, or that of a target is beyond its limit.
 
-use super::gauge::Gauge;
+use super::gauge::{Gauge, stands};
 use super::problem::{Choices, Problem};
-use crate::cost::{EdgeSum, EdgeTerm, Fold};
+use crate::cost::{EdgeSum, EdgeTerm, Fold, JoinTerm};
 
 /// Operator choices with `zero` and another candidate up to which every pattern of cuts is tried.
 const MOST_PATTERNS: usize = 12;
@@ -18,7 +18,33 @@ pub(super) struct Bounds {
     /// `[choice][option]`; empty where there is none.
     unary: Vec<Vec<f64>>,
     edges: Vec<EdgeLeast>,
-    classifier: (usize, Vec<f64>, f64),
+    joins: Vec<(JoinTerm, WidthLeast)>,
+    classifier: WidthLeast,
+}
+
+/// The part of each option of a width, and the least of those that may be taken.
+#[derive(Debug, Clone)]
+struct WidthLeast {
+    choice: usize,
+    parts: Vec<f64>,
+    least: f64,
+}
+
+impl WidthLeast {
+    fn new(problem: &Problem<'_>, width: usize, parts: &[f64]) -> Self {
+        let choice = problem.space.operators.len() + width;
+        let least = problem.allowed(choice).map(|option| parts[option]).fold(f64::INFINITY, f64::min);
+        Self { choice, parts: parts.to_vec(), least }
+    }
+
+    /// Of no width at all.
+    fn none() -> Self {
+        Self { choice: 0, parts: Vec::new(), least: 0.0 }
+    }
+
+    fn least(&self, decided: &[Option<usize>]) -> f64 {
+        decided[self.choice].and_then(|option| self.parts.get(option)).copied().unwrap_or(self.least)
+    }
 }
 
 /// The least part of an edge over what is undecided of operator (1), source (2) and target (4), by the mask of what is decided.
@@ -77,14 +103,14 @@ fn index(mask: usize, options: [usize; 3], at: [usize; 3]) -> usize {
 impl Bounds {
     /// Of a sum alone.
     pub(super) fn of_sum(problem: &Problem<'_>, sum: &EdgeSum) -> Self {
-        let (width, table) = &sum.classifier;
-        let choice = problem.space.operators.len() + width;
-        let least = problem.allowed(choice).map(|option| table[option]).fold(f64::INFINITY, f64::min);
+        let (width, parts) = &sum.classifier;
+        let join = |term: &JoinTerm| (term.clone(), WidthLeast::new(problem, term.width, &term.parts));
         Self {
             fold: sum.fold,
             unary: Vec::new(),
             edges: sum.edges.iter().map(|edge| EdgeLeast::new(problem, edge)).collect(),
-            classifier: (choice, table.clone(), least),
+            joins: sum.joins.iter().map(join).collect(),
+            classifier: WidthLeast::new(problem, *width, parts),
         }
     }
 
@@ -95,7 +121,8 @@ impl Bounds {
             fold: Fold::Sum,
             unary: (0..problem.choices()).map(unary).collect(),
             edges: Vec::new(),
-            classifier: (0, Vec::new(), 0.0),
+            joins: Vec::new(),
+            classifier: WidthLeast::none(),
         }
     }
 
@@ -106,7 +133,7 @@ impl Bounds {
         let mut offset = 0.0;
         for (sum, scale) in gauge.sums.iter().zip(&gauge.scales).filter(|(sum, _)| sum.fold == Fold::Sum) {
             offset += price * sum.limit / scale;
-            add(mixed.get_or_insert_with(|| nought(sum)), sum, price / scale);
+            add(mixed.get_or_insert_with(|| empty(sum)), sum, price / scale);
         }
         let scores = Self::of_scores(problem);
         let bounds = mixed
@@ -121,34 +148,40 @@ impl Bounds {
             None => kept(problem, choice).map(|option| unary[option]).fold(f64::INFINITY, f64::min),
         };
         let unary: f64 = self.unary.iter().enumerate().map(one).sum();
-        let (choice, table, least) = &self.classifier;
-        let classifier = match decided[*choice] {
-            Some(option) if !table.is_empty() => table[option],
-            Some(_) | None => *least,
-        };
+        let joins = self.joins.iter().filter(|(term, _)| stands(problem.space, term, live));
+        let joins: f64 = joins.map(|(_, least)| least.least(decided)).sum();
+        let rest = self.classifier.least(decided) + joins;
         let parts = self.edges.iter().zip(live).filter(|(_, live)| **live).map(|(edge, _)| edge.least(decided));
         match self.fold {
-            Fold::Sum => unary + parts.fold(classifier, |sum, part| sum + part),
-            Fold::Greatest => unary + parts.fold(classifier, f64::max),
+            Fold::Sum => unary + parts.fold(rest, |sum, part| sum + part),
+            Fold::Greatest => unary + parts.fold(rest, f64::max),
         }
     }
 }
 
-/// `sum` with nought for every part.
-fn nought(sum: &EdgeSum) -> EdgeSum {
-    let mut nought = sum.clone();
-    nought.edges.iter_mut().flat_map(|edge| &mut edge.candidates).flatten().for_each(|part| *part = 0.0);
-    nought.classifier.1.fill(0.0);
-    nought
+/// A sum of nought over the edges of `sum`.
+fn empty(sum: &EdgeSum) -> EdgeSum {
+    let mut empty = EdgeSum { joins: Vec::new(), ..sum.clone() };
+    empty.edges.iter_mut().flat_map(|edge| &mut edge.candidates).for_each(Vec::clear);
+    empty.classifier.1.fill(0.0);
+    empty
 }
 
-/// Adds `factor` times `other`, whose tables are empty where those of `sum` are or hold as much.
+/// Adds `factor` times `other`, a sum over the same space.
 fn add(sum: &mut EdgeSum, other: &EdgeSum, factor: f64) {
     let mine = sum.edges.iter_mut().flat_map(|edge| &mut edge.candidates);
-    for (mine, theirs) in mine.zip(other.edges.iter().flat_map(|edge| &edge.candidates)) {
-        mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += factor * theirs);
-    }
-    sum.classifier.1.iter_mut().zip(&other.classifier.1).for_each(|(mine, theirs)| *mine += factor * theirs);
+    mine.zip(other.edges.iter().flat_map(|edge| &edge.candidates)).for_each(|(mine, theirs)| mix(mine, theirs, factor));
+    mix(&mut sum.classifier.1, &other.classifier.1, factor);
+    sum.joins.extend(other.joins.iter().map(|term| {
+        let mut term = term.clone();
+        term.parts.iter_mut().for_each(|part| *part *= factor);
+        term
+    }));
+}
+
+fn mix(mine: &mut Vec<f64>, theirs: &[f64], factor: f64) {
+    mine.resize(mine.len().max(theirs.len()), 0.0);
+    mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += factor * theirs);
 }
 
 /// What is cut, and what is live with it.
