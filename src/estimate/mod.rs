@@ -17,7 +17,8 @@ pub use advice::{
 };
 pub use calibrated::measured_work;
 pub use compare::{Compared, Comparison, Difference, LayerDifference, compare};
-pub use lower::{EstimateError, Target, gemm};
+pub use lower::{EstimateError, FragmentCost, Target, gemm};
+pub use peak::Alive;
 pub use reports::{ReportError, Reports, reports};
 
 pub use crate::accel::{Bound, Breakdown, Part, Shares, Traffic};

@@ -214,7 +214,10 @@ fn a_fragment_keeps_its_ends_on_chip_where_its_layers_do() {
     let accelerator = with_vector_unit(8);
     let target = Target::of(&accelerator);
     assert_eq!(target.network_cost(&small()).unwrap().traffic.total(), Some(Bytes(202)));
-    assert_eq!(target.fragment_cost(&small()).unwrap().traffic.total(), Some(Bytes(0)));
+    assert_eq!(
+        target.fragment_cost(&target.engine().unwrap(), &small()).unwrap().whole.traffic.total(),
+        Some(Bytes(0))
+    );
 }
 
 #[test]

@@ -340,6 +340,7 @@ impl Job {
         let space = file.space.clone().into_space(&setting)?;
         let hardware_batch = ranges.whole("hardware-batch", &file.objective.hardware_batch, 1, 1 << 20)?.into();
         let settings = file.search.settings(&file.objective, file.seed, origin)?;
+        file.objective.is_known(&accelerator, origin)?;
         stages_fit(&space, &settings, &file, origin)?;
         let training = file.training.settings(origin)?;
         file.batches_fit(origin)?;

@@ -145,6 +145,7 @@ fn search(stage: SearchStage, epoch: u32) -> HistoryRecord {
         seconds: 2.0,
         operators: BTreeMap::new(),
         widths: if stage == SearchStage::Widths { widths } else { BTreeMap::new() },
+        targets: Vec::new(),
     })
 }
 
