@@ -143,7 +143,9 @@ mod with_torch {
     use crate::jobs::Job;
     use crate::jobs::search::{self, SearchOptions, SearchRun};
     use crate::jobs::spec::DataSet;
-    use crate::record::{Existing, RankCorrelation, RankSummary, Skips, StageEnd, Summary, default_path};
+    use crate::record::{
+        Existing, RankCorrelation, RankSummary, Skips, StageEnd, Summary, TargetResult, default_path,
+    };
     use crate::torch::DeviceChoice;
 
     pub(super) fn run(args: &Args, notes: Notes) -> anyhow::Result<End> {
@@ -166,7 +168,12 @@ mod with_torch {
             text.push_str(&line("go on with", &go_on(args, &run)));
         }
         output(&text)?;
-        Ok(if finished { End::Done } else { End::Interrupted })
+        let missed = run.summary.targets.iter().any(|target| !target.met);
+        Ok(match (finished, missed) {
+            (false, _) => End::Interrupted,
+            (true, true) => End::Partial,
+            (true, false) => End::Done,
+        })
     }
 
     fn options(args: &Args, job: &Job) -> SearchOptions {
@@ -203,7 +210,19 @@ mod with_torch {
         let skips = summary.skips.iter().map(|skips| line("free operators", &free(skips)));
         let ranks =
             summary.rank_check.iter().map(|check| line(&format!("{} ranked", check.stage.name()), &ranked(check)));
-        stages.chain(skips).chain(ranks).chain(lines.iter().map(|(name, value)| line(name, value))).collect()
+        let guards: String = stages.chain(skips).chain(ranks).collect();
+        let (found, run) = lines.split_at(4);
+        let targets: String = summary.targets.iter().map(|target| line("target", &told_target(target))).collect();
+        let told = |lines: &[(&str, String)]| lines.iter().map(|(name, value)| line(name, value)).collect::<String>();
+        guards + &told(found) + &targets + &told(run)
+    }
+
+    /// A target with what the network takes: `latency-ms <= 0.05: 0.04, kept with 0.01 to spare`.
+    fn told_target(target: &TargetResult) -> String {
+        let TargetResult { metric, relation, target, value, slack, met } = target;
+        let (name, sign, room) = (metric.name(), relation.sign(), slack.abs());
+        let stands = if *met { format!("kept with {room:.6} to spare") } else { format!("missed by {room:.6}") };
+        format!("{name} {sign} {target}: {value:.6}, {stands}")
     }
 
     /// What the end of a stage told.

@@ -23,6 +23,7 @@ use crate::data::{Augment, DataError, Dataset, Flip, Layout, Loader, Pixels, Spl
 use crate::estimate::{EstimateError, Target};
 use crate::network::Shape;
 use crate::record::{Environment, Existing, Position, RecordError, RunFolder, Summary, read_json, write, write_json};
+use crate::search::repair::Repaired;
 use crate::search::{self, Driven, Search, SearchError};
 use crate::space::{DeriveError, Space};
 use crate::supernet::{Supernet, SupernetError, SupernetSettings};
@@ -178,6 +179,8 @@ struct Run<'a> {
     device: Device,
     splits: &'a Splits,
     loader: &'a Loader<'a>,
+    /// What the objective is measured on.
+    target: Target<'a>,
     cost: &'a CostModel,
     environment: &'a Environment,
     checkpoint_seconds: Option<f64>,
@@ -226,6 +229,7 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
         device,
         splits: &splits,
         loader: &loader,
+        target,
         cost: &cost,
         environment: &environment,
         checkpoint_seconds: options.checkpoint_seconds,
@@ -347,7 +351,7 @@ impl Run<'_> {
     fn all(&self, progress: &mut dyn Progress) -> Result<Summary, SearchJobError> {
         let damaged = SearchJobError::of_checkpoint;
         let checkpoint = Checkpoint::read(self.folder, &self.job.space).map_err(damaged)?;
-        let mut search = Search::new(&self.job.space, self.cost, self.job.settings.clone());
+        let mut search = Search::new(&self.job.space, self.cost, self.job.settings.clone()).judged_by(self.target);
         let next = checkpoint.position(search.stages());
         let history =
             keep::mended_history(self, next, &checkpoint.rollbacks()).map_err(|error| damaged(error.into()))?;
@@ -357,7 +361,7 @@ impl Run<'_> {
             Ok(Driven::Done) if self.rank_check.is_some() && !rank::check(self, &mut keep)? => Ok(Driven::Stopped),
             other => other,
         };
-        let architecture = search.likeliest();
+        let Repaired { architecture, .. } = search.found();
         let network = self.job.space.derive(&architecture)?.named(&self.job.name);
         let finish = Finish { run: self, architecture: &architecture, network: &network };
         finish.write_network()?;
@@ -379,8 +383,9 @@ impl Run<'_> {
 
     /// Searches from where the checkpoint stands.
     fn search(&self, search: &mut Search<'_>, keep: &mut Keep<'_>) -> Result<Driven, SearchJobError> {
-        if let Some(state) = keep.checkpoint.search.clone() {
-            search.go_back(state);
+        match keep.checkpoint.search.clone() {
+            Some(state) => search.go_back(state),
+            None => self.say_unmet(&search.found(), keep.progress),
         }
         let mut supernet = Supernet::new(&self.job.space, self.splits, self.loader, self.supernet_settings());
         let steps = u64::from(search::TaskLoss::steps(&supernet));
@@ -388,7 +393,17 @@ impl Run<'_> {
         keep.progress.begin("search", steps * u64::from(search.epochs()), done);
         let driven = search::drive(search, &mut supernet, keep);
         keep.count();
+        if matches!(driven, Ok(Driven::Done)) {
+            self.say_unmet(&search.found(), keep.progress);
+        }
         driven
+    }
+
+    /// Says so where no network keeps the targets.
+    fn say_unmet(&self, found: &Repaired, progress: &mut dyn Progress) {
+        if let Some(line) = lines::unmet(&self.job.settings.targets, found) {
+            progress.say(&line);
+        }
     }
 
     fn supernet_settings(&self) -> SupernetSettings {

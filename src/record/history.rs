@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fault::{self, Moment};
-use super::{RecordError, Rollback, Skips, nullable, write};
+use super::{RecordError, Rollback, Skips, TargetEpoch, nullable, write};
 
 /// One line of the history.
 ///
@@ -110,6 +110,9 @@ pub struct SearchEpoch {
     /// For each width, by name: what stands.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub widths: BTreeMap<String, WidthChoice>,
+    /// For each hard target of the job, where the epoch ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetEpoch>,
 }
 
 /// How a width stands, channels.
@@ -343,6 +346,7 @@ mod tests {
             mixed_accuracy: None,
             operators: BTreeMap::from([("cell0/op".to_owned(), BTreeMap::from([("skip".to_owned(), 1.0)]))]),
             widths: BTreeMap::from([("cell0".to_owned(), WidthChoice { expected: 60.5, most_likely: 64 })]),
+            targets: Vec::new(),
         })
     }
 

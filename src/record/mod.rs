@@ -14,6 +14,7 @@ mod nullable;
 mod rank;
 mod rollback;
 mod summary;
+mod target;
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,7 @@ pub use nullable::number as nullable_number;
 pub use rank::{RankCheck, RankCorrelation, RankNetwork, RankStage, RankSummary};
 pub use rollback::{Place, Rollback};
 pub use summary::{Accuracy, INTERRUPTED, Summary};
+pub use target::{HardTarget, Relation, TargetEpoch, TargetResult};
 
 /// Why a run folder or a file in it could not be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -6,9 +6,12 @@
 mod adam;
 mod drive;
 mod engine;
+mod goals;
 mod guard;
+mod lagrangian;
 mod objective;
 mod rank;
+pub mod repair;
 mod sample;
 mod settings;
 mod task;
@@ -16,8 +19,10 @@ mod task;
 pub use adam::{Adam, AdamConfig};
 pub use drive::{Driven, Health, Keeper, ROLLBACK_FACTOR, drive};
 pub use engine::{Observer, Outcome, Search, SearchError, State, StopReason};
+pub use goals::{Form, PenaltyFile, PricesFile, TargetsFile};
 pub use guard::{mean_entropy, skips};
-pub use objective::{Loss, Objective};
+pub use lagrangian::{ENOUGH, Multiplier, Penalty};
+pub use objective::{Loss, Objective, Pressed, Price, Priced, Slopes};
 pub use rank::uniform;
 pub use sample::{Draw, Temperature};
 pub use settings::{

@@ -3,12 +3,14 @@
 use super::keep::Keep;
 use super::training::Trained;
 use super::{Run, SearchJobError, pictures, rank};
+use crate::cost;
 use crate::estimate::{self, Estimate, Target};
 use crate::jobs::spec::DataSet;
 use crate::load;
 use crate::network::Network;
 use crate::record::{
-    Accuracy, Ended, HistoryRecord, INTERRUPTED, Rollback, Summary, diverged, doubts, read_history, stage_ends, write,
+    Accuracy, Ended, HistoryRecord, INTERRUPTED, Rollback, Summary, TargetResult, diverged, doubts, read_history,
+    stage_ends, write,
     write_json,
 };
 use crate::search;
@@ -101,6 +103,7 @@ impl Finish<'_> {
         let stages = stage_ends(&records);
         let skips = search::skips(&job.space, self.architecture).filter(|_| job.settings.operators.is_some());
         let doubts = doubts(skips.as_ref(), &stages);
+        let targets = job.settings.targets.iter();
         Ok(Summary {
             name: job.name.clone(),
             seed: job.settings.seed,
@@ -125,8 +128,9 @@ impl Finish<'_> {
             hardware_batch_latency_ms: Some(batch.total.latency_ms),
             lambda: Some(job.settings.lambda),
             beta: Some(job.settings.beta),
-            cost: Some(crate::cost::CostKind::from(job.file.objective.cost).name().to_owned()),
+            cost: Some(cost::CostKind::from(job.file.objective.cost).name().to_owned()),
             data: Some(self.data_name()),
+            targets: targets.map(|target| TargetResult::new(target, cost::exact(target.metric, &batch))).collect(),
             skips,
             stages,
             rank_check: rank::summaries(self.run, keep),
