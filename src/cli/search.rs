@@ -143,9 +143,7 @@ mod with_torch {
     use crate::jobs::Job;
     use crate::jobs::search::{self, SearchOptions, SearchRun};
     use crate::jobs::spec::DataSet;
-    use crate::record::{
-        Existing, RankCorrelation, RankSummary, Skips, StageEnd, Summary, TargetResult, default_path,
-    };
+    use crate::record::{Existing, RankCorrelation, RankSummary, Skips, StageEnd, Summary, TargetResult, default_path};
     use crate::torch::DeviceChoice;
 
     pub(super) fn run(args: &Args, notes: Notes) -> anyhow::Result<End> {

@@ -10,8 +10,7 @@ use crate::load;
 use crate::network::Network;
 use crate::record::{
     Accuracy, Ended, HistoryRecord, INTERRUPTED, Rollback, Summary, TargetResult, diverged, doubts, read_history,
-    stage_ends, write,
-    write_json,
+    stage_ends, write, write_json,
 };
 use crate::search;
 use crate::space::Architecture;
