@@ -127,7 +127,7 @@ fn cuda_library() -> &'static CudaLibrary {
 /// The libtorch that this package is built for: torch-sys takes no other by itself.
 const BUILT_FOR: &str = "2.11.0";
 
-/// Version of the libtorch that runs, as its folder tells it; [`BUILT_FOR`] where it does not.
+/// Version of the libtorch that runs, as its folder tells it; the one that this package is built for where it does not.
 #[must_use]
 pub fn version() -> String {
     let library = beside_libtorch("libtorch_cpu.so");

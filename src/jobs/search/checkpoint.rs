@@ -15,6 +15,8 @@ use crate::train::TrainPlace;
 use crate::units::Bytes;
 
 const STATE: &str = "state.json";
+/// How the names of the tensors begin that a state may name.
+const TENSORS: [&str; 3] = ["search-", "train-", "rank-"];
 
 /// `checkpoint/state.json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -113,12 +115,13 @@ impl Checkpoint {
         self.write(folder, name)
     }
 
-    /// Removes what no state names: former tensors, and those of a process that was killed before it named them.
+    /// Removes tensors that no state names: former ones, and those of a process that was killed before it named them.
     fn remove_others(&self, checkpoint: &Path) {
         let Ok(entries) = std::fs::read_dir(checkpoint) else { return };
         for entry in entries.flatten() {
-            let name = entry.file_name();
-            if name != STATE && self.tensors.as_ref().is_none_or(|tensors| name != tensors.as_str()) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let ours = TENSORS.iter().any(|prefix| name.starts_with(prefix));
+            if ours && self.tensors.as_ref() != Some(&name) {
                 // A file that stays costs only room.
                 let _ = std::fs::remove_file(entry.path());
             }
