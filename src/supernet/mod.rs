@@ -179,7 +179,8 @@ impl<'a> Supernet<'a> {
         Ok(running)
     }
 
-    /// Reads back what [`Supernet::save`] wrote in the epoch `at` of the same stage, and goes on with its sums.
+    /// Reads back what [`Supernet::save`] wrote before the step `at` of the same stage, and goes on with the sums of its
+    /// epoch.
     ///
     /// # Errors
     /// [`SupernetError`] where the file is missing, broken or of another stage.
@@ -189,7 +190,10 @@ impl<'a> Supernet<'a> {
     pub fn load(&mut self, path: &Path, at: At, running: Running) -> Result<(), SupernetError> {
         let mut now = self.enter_epoch(at)?;
         let read = file::restore(path, self.loader.device(), now.tensors());
-        now.sums = Sums::resumed(running, self.device());
+        // Between two epochs the sums are still those of the one before, and the next begins with none.
+        if at.step > 0 {
+            now.sums = Sums::resumed(running, self.device());
+        }
         self.now = Some(now);
         Ok(read?)
     }
