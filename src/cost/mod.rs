@@ -11,6 +11,7 @@
 //!
 //! and its gradient is linear algebra. At a one-hot choice it is the estimator's own number.
 
+mod dot;
 mod jet;
 mod law;
 mod layers;
@@ -24,6 +25,7 @@ mod surroundings;
 mod table;
 mod tape;
 mod widths;
+mod within;
 
 pub use law::smooth_ceil;
 pub use lookup::{Lookup, LookupEntry, LookupError, Uncovered};
@@ -31,6 +33,7 @@ pub use metric::{Metric, Valued, exact};
 pub use probabilities::{Probabilities, softmax};
 pub use table::CostError;
 pub use widths::Sums;
+pub use within::{EdgeSum, EdgeTerm, Fold, JoinTerm};
 
 use law::Law;
 use liveness::{Liveness, Sum};
@@ -149,6 +152,8 @@ pub struct CostModel {
     /// For each edge 1 where a candidate is not `zero`.
     there: Vec<Vec<f64>>,
     sums: Vec<WidthTables>,
+    /// Where each of the sums stands.
+    standing: Vec<Sum>,
     classifier: WidthTables,
     liveness: Liveness,
     memory: Memory,
@@ -208,6 +213,7 @@ impl CostModel {
             sums,
             classifier: filler.classifier()?,
             liveness: Liveness::new(space, &standing),
+            standing,
             surroundings,
         })
     }
@@ -224,7 +230,14 @@ impl CostModel {
     ///   sum moves by what the likeliest network costs beyond its parts; the gradient is that of the tables.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.surroundings.is_none() && self.liveness.is_exact()
+        self.formula.is_none() && self.surroundings.is_none() && self.liveness.is_exact()
+    }
+
+    /// Whether a search is to ask it for the weights of a draw, as U-Boost NAS does, and not for the distributions: what
+    /// is fed with one width for each join.
+    #[must_use]
+    pub fn is_of_draws(&self) -> bool {
+        self.formula.is_some()
     }
 
     /// Expected cycles and MACs where the choices follow `probabilities`.

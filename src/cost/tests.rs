@@ -86,7 +86,11 @@ fn random_architecture(space: &Space, stream: &mut ChaCha8Rng) -> Architecture {
 
 /// Holds `gradient` against central differences of `value`, each probability for itself.
 fn check_gradient(at: &Probabilities, gradient: &Probabilities, value: impl Fn(&Probabilities) -> f64) {
-    let step = 1e-4;
+    check_gradient_by(1e-4, at, gradient, value);
+}
+
+/// As [`check_gradient`], at another distance.
+fn check_gradient_by(step: f64, at: &Probabilities, gradient: &Probabilities, value: impl Fn(&Probabilities) -> f64) {
     let scale = gradient.choices().flatten().fold(0.0f64, |most, slope| most.max(slope.abs()));
     for choice in 0..at.choices().count() {
         for option in 0..at.choices().nth(choice).unwrap().len() {
@@ -488,6 +492,42 @@ fn the_gradient_of_calibrated_latency_is_that_of_differences() {
     }
 }
 
+#[test]
+fn a_bound_on_a_metric_is_one_on_the_sum_over_live_edges() {
+    let space = cells("[conv: { kernel: 3 }, identity, zero]", "shared", 2);
+    for ceiling in [None, Some(0.02)] {
+        let accelerator = calibrated(ceiling);
+        let target = Target { batch: 2, ..Target::of(&accelerator) };
+        let model = CostModel::new(&space, &target, CostKind::Expected).unwrap();
+        let mut stream = ChaCha8Rng::seed_from_u64(3);
+        for _ in 0..40 {
+            let architecture = random_architecture(&space, &mut stream);
+            let Ok(network) = space.derive(&architecture) else { continue };
+            let estimate = estimate::network(&network, &target).unwrap();
+            let zero = |operator: usize| space.operators[operator].zero() == Some(architecture.operators[operator]);
+            let live = space.live(|edge| zero(edge.operator.0));
+            for metric in [Metric::LatencyMs, Metric::Utilization, Metric::Macs, Metric::Params, Metric::WeightKib] {
+                let value = exact(metric, &estimate);
+                // A little within the bound, and a little beyond it.
+                for (factor, kept) in [(1.0 + 1e-6, true), (1.0 - 1e-6, false)] {
+                    let bound = if metric == Metric::Utilization { value / factor } else { value * factor };
+                    let sum = model.within(metric, bound);
+                    let part = |edge: &EdgeTerm| {
+                        let table = &edge.candidates[architecture.operators[edge.operator]];
+                        let [from, to] = [edge.source, edge.target].map(|width| architecture.widths[width]);
+                        let place = if edge.source == edge.target { from } else { from * edge.row + to };
+                        table.get(place).copied().unwrap_or(0.0)
+                    };
+                    let parts = sum.edges.iter().zip(&live).filter(|(_, live)| **live).map(|(edge, _)| part(edge));
+                    assert!(sum.is_exact && sum.joins.is_empty());
+                    let number = parts.sum::<f64>() + sum.classifier.1[architecture.widths[sum.classifier.0]];
+                    assert_eq!(number <= sum.limit, kept, "{metric:?} {value}: {number}, {}", sum.limit);
+                }
+            }
+        }
+    }
+}
+
 const FORMULAS: [(CostKind, Sums); 5] = [
     (CostKind::SmoothCeil, Sums::Network),
     (CostKind::SmoothCeil, Sums::Paper),
@@ -504,9 +544,15 @@ fn gradients_of_formulas_agree_with_central_differences() {
             let model = CostModel::new(&space, &Target { batch: 3, ..Target::of(&slow()) }, pricing).unwrap();
             let at = interior(&space, 5);
             let hardware = model.hardware(&at);
-            check_gradient(&at, &hardware.latency_gradient, |p| model.hardware(p).latency_ms);
-            check_gradient(&at, &hardware.utilization_gradient, |p| model.hardware(p).utilization);
-            assert!(!model.is_exact());
+            // Steps of the smooth ceiling are steep: within 1e-4 of a probability its slope changes.
+            check_gradient_by(1e-6, &at, &hardware.latency_gradient, |p| model.hardware(p).latency_ms);
+            if kind == CostKind::Flops {
+                // One in each cell, whatever is chosen.
+                assert!(hardware.utilization_gradient.choices().flatten().all(|slope| slope.abs() < 1e-12));
+            } else {
+                check_gradient_by(1e-6, &at, &hardware.utilization_gradient, |p| model.hardware(p).utilization);
+            }
+            assert!(!model.is_exact() && model.is_of_draws());
         }
     }
 }

@@ -249,15 +249,13 @@ pub fn gemm(op: &Op, out: &Shape, batch: u64) -> Result<Option<Gemm>, WorkloadEr
             let pixels: u64 = out.dims()[1..].iter().product();
             let m = pixels.saturating_mul(batch);
             let gemm = Gemm::new(m, conv.out_channels / conv.groups, conv.fan_in())?;
-            let depthwise = conv.groups > 1 && conv.groups == conv.in_channels;
-            let kind = if depthwise { GemmKind::Depthwise } else { GemmKind::Weights };
+            let kind = if conv.is_depthwise() { GemmKind::Depthwise } else { GemmKind::Weights };
             gemm.repeated(conv.groups, kind).map(Some)
         }
         Op::ConvTranspose2d(conv) => {
             let m = conv.in_pixels(out).saturating_mul(batch);
             let gemm = Gemm::new(m, conv.fan_out(), conv.in_channels / conv.groups)?;
-            let depthwise = conv.groups > 1 && conv.groups == conv.in_channels;
-            let kind = if depthwise { GemmKind::Depthwise } else { GemmKind::Weights };
+            let kind = if conv.is_depthwise() { GemmKind::Depthwise } else { GemmKind::Weights };
             gemm.repeated(conv.groups, kind).map(Some)
         }
         Op::Linear(linear) => {
