@@ -199,7 +199,7 @@ mod tests {
         let lines = ('b'..='h').zip('a'..='g').map(|(name, before)| line(name, &format!("*{before}")));
         let text: String = std::iter::once(line('a', "1")).chain(lines).collect();
         let error = parse::<serde_json::Value>(&text, "bomb.yaml").unwrap_err().to_string();
-        assert!(error.starts_with("bomb.yaml:"), "{error}");
+        assert!(error.starts_with("bomb.yaml:") && error.contains("budget breached"), "{error}");
     }
 
     #[test]
