@@ -118,6 +118,7 @@ impl Search<'_> {
         };
         match self.stage_now() {
             Stage::Operators { widths } => {
+                self.forbid_skips(&mut scores);
                 for (choice, start) in scores.widths.iter_mut().zip(widths) {
                     let options = choice.len() as f64;
                     for (place, score) in choice.iter_mut().enumerate() {
@@ -133,6 +134,13 @@ impl Search<'_> {
             }
         }
         scores
+    }
+
+    /// Identities beyond the limit on them may not be chosen.
+    fn forbid_skips(&self, scores: &mut Probabilities) {
+        let Some(limited) = self.limited() else { return };
+        let masked = scores.operators.iter_mut().flatten().zip(limited.operators.iter().flatten());
+        masked.filter(|(_, p)| **p == 0.0).for_each(|(score, _)| *score = f64::NEG_INFINITY);
     }
 
     /// Lets the penalties grow after an epoch that ended at `targets`.

@@ -1,63 +1,18 @@
-//! Progress of search and training as the job's progress.
+//! Epochs in one line each.
 
-use crate::jobs::progress::Progress;
-use crate::record::{HardTarget, SearchEpoch, SearchStage, TargetEpoch, TrainEpoch};
+use crate::record::{HardTarget, SearchEpoch, TargetEpoch, TrainEpoch};
 use crate::search::repair::{Effort, Fit, Repaired};
-use crate::search::{self, At};
-use crate::train;
 
-/// One progress for both kinds of observer.
-pub(super) struct Watch<'a> {
-    progress: &'a mut dyn Progress,
-}
-
-impl<'a> Watch<'a> {
-    pub(super) fn new(progress: &'a mut dyn Progress) -> Self {
-        Self { progress }
-    }
-}
-
-impl search::Observer for Watch<'_> {
-    fn step(&mut self, _at: At, _steps: u32) {
-        self.progress.step();
-    }
-
-    fn interrupted(&self) -> bool {
-        self.progress.interrupted()
-    }
-
-    fn seconds(&self) -> f64 {
-        self.progress.seconds()
-    }
-}
-
-impl train::Observer for Watch<'_> {
-    fn step(&mut self, _epoch: u32, _step: usize, _steps: usize) {
-        self.progress.step();
-    }
-
-    fn interrupted(&self) -> bool {
-        self.progress.interrupted()
-    }
-
-    fn seconds(&self) -> f64 {
-        self.progress.seconds()
-    }
-}
-
-/// An epoch of the search in one line.
-pub(super) fn search_line(epoch: &SearchEpoch) -> String {
-    let stage = match epoch.stage {
-        SearchStage::Operators => "operators",
-        SearchStage::Widths => "widths",
-    };
+/// An epoch of the search.
+pub(super) fn search(epoch: &SearchEpoch) -> String {
     let target = |target: &TargetEpoch| {
         let (name, sign) = (target.metric.name(), target.relation.sign());
         format!(", {name} {:.4} {sign} {:.4} at {:.3}", target.value, target.target, target.multiplier)
     };
     let targets: String = epoch.targets.iter().map(target).collect();
     format!(
-        "{stage} {}/{}: train loss {:.3}, selection accuracy {:.1} %, expected latency {:.4} ms, utilization {:.1} %{targets}, {:.1} s",
+        "{} {}/{}: train loss {:.3}, selection accuracy {:.1} %, expected latency {:.4} ms, utilization {:.1} %{targets}, {:.1} s",
+        epoch.stage.name(),
         epoch.epoch,
         epoch.of,
         epoch.train_loss,
@@ -69,7 +24,7 @@ pub(super) fn search_line(epoch: &SearchEpoch) -> String {
 }
 
 /// That no network was found that keeps `targets`, and what the cheapest takes.
-pub(super) fn unmet_line(targets: &[HardTarget], found: &Repaired) -> Option<String> {
+pub(super) fn unmet(targets: &[HardTarget], found: &Repaired) -> Option<String> {
     let Fit::Unmet(searched) = found.fit else { return None };
     let told = match searched {
         Effort::Whole => "no network of the space keeps the targets",
@@ -83,8 +38,8 @@ pub(super) fn unmet_line(targets: &[HardTarget], found: &Repaired) -> Option<Str
     Some(format!("{told}; of the cheapest {}", missed.collect::<Vec<String>>().join(", ")))
 }
 
-/// An epoch of training in one line.
-pub(super) fn train_line(epoch: &TrainEpoch) -> String {
+/// An epoch of the training.
+pub(super) fn training(epoch: &TrainEpoch) -> String {
     let validation =
         epoch.validation_accuracy.map_or_else(String::new, |v| format!(", validation accuracy {:.1} %", v * 100.0));
     format!(
