@@ -72,17 +72,16 @@ pub(super) struct Args {
     /// Write SCALE-Sim's three report files for one topology on one accelerator into FOLDER
     #[arg(long, value_name = "FOLDER")]
     reports: Option<PathBuf>,
-    /// Write what every layer of --space takes for one image to FILE, in the form of U-Boost NAS, instead of an estimate
-    #[arg(long, value_name = "FILE.json", requires = "space", conflicts_with_all = ["networks", "batch", "dims", "reports",
-        "scale_sim", "shapes", "json", "csv", "breakdown", "advice", "diff", "layers", "plot", "roofline", "worst",
-        "allow_unknown"])]
-    lookup_table: Option<PathBuf>,
     /// Write the layers of one network as a SCALE-Sim topology to FILE
     #[arg(long, value_name = "FILE")]
     scale_sim: Option<PathBuf>,
     /// Write the shape of what every node of one network puts out to FILE, as CSV
     #[arg(long, value_name = "FILE")]
     shapes: Option<PathBuf>,
+    /// Write what every layer of --space takes for one image to FILE, in the form of U-Boost NAS, instead of an estimate
+    #[arg(long, value_name = "FILE.json", requires = "space", conflicts_with_all = ["networks", "batch", "dims", "reports", "scale_sim", "shapes",
+        "json", "csv", "breakdown", "advice", "diff", "layers", "plot", "roofline", "worst", "allow_unknown"])]
+    lookup_table: Option<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
     json: bool,
