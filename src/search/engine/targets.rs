@@ -25,7 +25,7 @@ impl Search<'_> {
         };
         let unit = |metric: Metric| bound(metric).unwrap_or_else(|| positive(value(metric)));
         let unit_ms = match self.settings.latency {
-            LatencyUnit::Milliseconds => 1.0,
+            LatencyUnit::Milliseconds => bound(Metric::LatencyMs).unwrap_or(1.0),
             LatencyUnit::Relative => unit(Metric::LatencyMs),
         };
         let prices = self.settings.prices.iter();
