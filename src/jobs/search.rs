@@ -352,13 +352,16 @@ impl Run<'_> {
         let damaged = SearchJobError::of_checkpoint;
         let checkpoint = Checkpoint::read(self.folder, &self.job.space).map_err(damaged)?;
         let mut search = Search::new(&self.job.space, self.cost, self.job.settings.clone()).judged_by(self.target);
-        let next = checkpoint.position(search.stages());
+        let stages = search.stages();
+        let next = checkpoint.position(stages);
         let history =
             keep::mended_history(self, next, &checkpoint.rollbacks()).map_err(|error| damaged(error.into()))?;
         let mut keep = Keep::new(self, checkpoint, history, progress);
         let searched = self.search(&mut search, &mut keep);
         let searched = match searched {
-            Ok(Driven::Done) if self.rank_check.is_some() && !rank::check(self, &mut keep)? => Ok(Driven::Stopped),
+            Ok(Driven::Done) if self.rank_check.is_some() && !rank::check(self, &mut keep, stages)? => {
+                Ok(Driven::Stopped)
+            }
             other => other,
         };
         let Repaired { architecture, .. } = search.found();

@@ -52,7 +52,7 @@ pub(super) fn stream(seed: u64, purpose: Purpose, at: At) -> ChaCha8Rng {
         Purpose::Weights => 1u64,
         Purpose::Architecture => 2,
         Purpose::Initial => 3,
-        Purpose::Judged => 4,
+        Purpose::Judged => 5,
     };
     let mut key = [0u8; 32];
     for (slot, word) in key.chunks_exact_mut(8).zip([seed, purpose, at.stage, u64::from(at.epoch)]) {

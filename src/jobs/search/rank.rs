@@ -1,5 +1,7 @@
 //! `--rank-check`: networks judged with the supernet's weights, then trained by themselves.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::keep::{Keep, Phase};
@@ -62,8 +64,22 @@ pub(super) fn judge(
 }
 
 /// Trains every judged network that has not been, and writes `rank-check.json`; whether it came to its end.
-pub(super) fn check(run: &Run<'_>, keep: &mut Keep<'_>) -> Result<bool, SearchJobError> {
+///
+/// `stages` is how many stages the search has.
+pub(super) fn check(run: &Run<'_>, keep: &mut Keep<'_>, stages: usize) -> Result<bool, SearchJobError> {
     keep.enter(Phase::Training);
+    if keep.checkpoint.training.is_some() {
+        // The tensors that are kept are those of the final training.
+        if keep.checkpoint.ranked.iter().any(|ranked| ranked.alone == Alone::ToCome) {
+            keep.progress.say("warning: the rank check is left out: the final training began without it");
+        }
+        return Ok(true);
+    }
+    let judged: BTreeSet<&str> = keep.checkpoint.ranked.iter().map(|ranked| ranked.stage.name()).collect();
+    if judged.len() < stages {
+        let told = "warning: the rank check leaves out what had ended before --rank-check was given: of";
+        keep.progress.say(&format!("{told} {stages} stages it has {}", judged.len()));
+    }
     let recipe = Recipe { epochs: run.job.training.rank_check_epochs, ..run.recipe() };
     let count = keep.checkpoint.ranked.len();
     while let Some(place) = keep.checkpoint.ranked.iter().position(|ranked| ranked.alone == Alone::ToCome) {

@@ -64,6 +64,8 @@ pub(super) struct Training<'a> {
 /// Trains `network` from where its checkpoint stands to the end, or until it is told to stop.
 pub(super) fn train(run: &Run<'_>, network: &Network, keep: &mut Keep<'_>) -> Result<Trained, SearchJobError> {
     keep.enter(Phase::Training);
+    // Tensors of a rank check that is not gone on with give way to those of this training.
+    keep.checkpoint.ranking = None;
     let split = run.training_split();
     let training = Training { run, network, split: &split, recipe: run.recipe(), role: Role::Final };
     let trained = training.to_the_end(keep);
