@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::dot::dot;
 use super::liveness::Sum;
+use super::lookup::Uncovered;
 use super::probabilities::Probabilities;
-use crate::accel::Engine;
+use crate::accel::{Dataflow, Engine};
 use crate::estimate::{EstimateError, FragmentCost, Target};
 use crate::network::NetworkError;
 use crate::space::{Candidate, DeriveError, Edge, JoinId, Space};
@@ -65,7 +67,7 @@ impl Quantity {
 }
 
 /// Why the costs of a space cannot be found.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CostError {
     /// A candidate does not fit its edge.
     #[error("edge `{edge}`: {source}")]
@@ -81,6 +83,24 @@ pub enum CostError {
     /// A layer has no estimate.
     #[error(transparent)]
     Estimate(#[from] EstimateError),
+    /// The smooth ceiling on an array that it does not speak of.
+    #[error("cost smooth-ceil is of weight-stationary arrays, this one is {dataflow}")]
+    SmoothCeilDataflow {
+        /// What the array keeps.
+        dataflow: Dataflow,
+    },
+    /// A roofline without a roof.
+    #[error("cost roofline needs the accelerator's memory to have a bandwidth-gb-per-s")]
+    NoBandwidth,
+    /// A lookup without a table.
+    #[error("cost lookup needs a lookup table")]
+    NoTable,
+    /// A table that lacks layers of the space.
+    #[error(transparent)]
+    Uncovered(#[from] Uncovered),
+    /// Sums that the expected cost has not.
+    #[error("sums of the paper are of its own costs: smooth-ceil, roofline, flops and lookup; got expected")]
+    PaperSums,
 }
 
 /// Costs over options of widths, row by row where there are two.
@@ -280,6 +300,7 @@ impl EdgeTables {
     /// Expected cost of each candidate over the widths of the ends.
     pub(super) fn costs(&self, probabilities: &Probabilities, quantity: Quantity) -> EdgeCosts {
         let (p, q) = (&probabilities.widths[self.source], &probabilities.widths[self.target]);
+        let only = decided(q);
         let mut costs = EdgeCosts { of_candidates: Vec::with_capacity(self.candidates.len()), rows: Vec::new() };
         for tables in &self.candidates {
             let cost = match (tables.quantity(quantity), self.ends) {
@@ -287,7 +308,10 @@ impl EdgeTables {
                 (Some(table), Ends::One) => dot(table, p),
                 (Some(table), Ends::Two) => {
                     let start = costs.rows.len();
-                    costs.rows.extend(table.chunks_exact(q.len()).map(|row| dot(row, q)));
+                    match only {
+                        Some(option) => costs.rows.extend(table.iter().skip(option).step_by(q.len())),
+                        None => costs.rows.extend(table.chunks_exact(q.len()).map(|row| dot(row, q))),
+                    }
                     dot(&costs.rows[start..], p)
                 }
             };
@@ -328,8 +352,10 @@ impl EdgeTables {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+/// The option that is certain, where one is.
+fn decided(p: &[f64]) -> Option<usize> {
+    let mut possible = (0..p.len()).filter(|&option| p[option] != 0.0);
+    possible.next().filter(|&option| possible.next().is_none() && p[option] == 1.0)
 }
 
 fn add(to: &mut [f64], values: &[f64], factor: f64) {

@@ -436,7 +436,8 @@ fn numbers_of_layers_without_traffic_stand_off_the_roof() {
     // 1e5 MACs in 1e-7 s are the peak of 1e12 a second.
     let points = [point(0, 1e-7), point(100_000, 1e-6)];
     let svg = drawn("roofline-strip", roofline_svg(&points, &whole_point(&points), &roof(Some(1e11)), CAPTION));
-    let lines: Vec<Vec<[f64; 2]>> = svg.lines().filter_map(polyline).collect();
+    let pixels = |line: Vec<[f64; 2]>| line.iter().map(|at| at.map(|fine| fine / canvas::FINE)).collect();
+    let lines: Vec<Vec<[f64; 2]>> = svg.lines().filter_map(polyline).map(pixels).collect();
     let [_, [_, peak], _] = lines.iter().find(|line| line.len() == 3).unwrap()[..] else { panic!("{lines:?}") };
     let at_peak = |line: &&Vec<[f64; 2]>| line.len() == 2 && line.iter().all(|at| (at[1] - peak).abs() < 1.5);
     let strip = lines.iter().filter(at_peak).max_by(|a, b| a[1][0].total_cmp(&b[1][0])).unwrap();

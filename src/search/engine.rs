@@ -210,6 +210,7 @@ impl<'a> Search<'a> {
     /// Makes the search what it was in `state`.
     pub fn go_back(&mut self, state: State) {
         self.state = state;
+        self.hold_to_targets();
     }
 
     /// What to save, after any step.
@@ -348,11 +349,13 @@ impl<'a> Search<'a> {
         Ok(Outcome::Epoch(Box::new(record)))
     }
 
-    /// One step of the architecture parameters: task gradient through the draw, hardware gradient without noise.
+    /// One step of the architecture parameters: task gradient through the draw, hardware gradient without noise, but for
+    /// costs that are fed with draws.
     fn architecture_step<T: TaskLoss>(&mut self, task: &mut T, at: At) -> Result<Loss, SearchError<T::Error>> {
         let (choices, draw) = self.draw(Purpose::Architecture, at);
         let answer = task.evaluate(&choices, at).map_err(SearchError::Task)?;
-        let probabilities = self.distributions();
+        let of_draws = self.cost.is_of_draws();
+        let probabilities = if of_draws { self.fixed_where_fixed(draw.soft.clone()) } else { self.distributions() };
         let pressed = self.pressed();
         let priced = self.objective.price(self.cost, &probabilities, self.targets());
         let slopes = self.objective.slopes(answer.loss, &priced, &pressed);
@@ -360,7 +363,12 @@ impl<'a> Search<'a> {
         if slopes.task != 1.0 {
             gradient = gradient.scaled(slopes.task);
         }
-        gradient.add_scaled(&sample::jacobian(&self.state.alpha.softmax(), &slopes.hardware), 1.0);
+        let by_hardware = if of_draws {
+            draw.backward(&slopes.hardware)
+        } else {
+            sample::jacobian(&self.state.alpha.softmax(), &slopes.hardware)
+        };
+        gradient.add_scaled(&by_hardware, 1.0);
         self.only_searched(&mut gradient);
         let loss = self.objective.loss(answer.loss, &priced, &pressed);
         if !loss.total.is_finite() || !gradient.is_finite() {

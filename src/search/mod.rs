@@ -27,7 +27,7 @@ pub use rank::uniform;
 pub use sample::{Draw, Temperature};
 pub use settings::{
     CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, PathsFile, Schedule, SearchFile, Settings,
-    SettingsError, StageSettings, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
+    SettingsError, StageSettings, SumsFile, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
 };
 pub use task::{At, Choices, EpochReport, Paths, Stage, TaskGradient, TaskLoss};
 

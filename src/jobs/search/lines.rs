@@ -1,7 +1,7 @@
 //! Epochs in one line each.
 
 use crate::record::{HardTarget, SearchEpoch, TargetEpoch, TrainEpoch};
-use crate::search::repair::{Fit, Repaired, Search};
+use crate::search::repair::{Effort, Fit, Repaired};
 
 /// An epoch of the search.
 pub(super) fn search(epoch: &SearchEpoch) -> String {
@@ -27,8 +27,8 @@ pub(super) fn search(epoch: &SearchEpoch) -> String {
 pub(super) fn unmet(targets: &[HardTarget], found: &Repaired) -> Option<String> {
     let Fit::Unmet(searched) = found.fit else { return None };
     let told = match searched {
-        Search::Whole => "no network of the space keeps the targets",
-        Search::Partial => "no network was found that keeps the targets",
+        Effort::Whole => "no network of the space keeps the targets",
+        Effort::Partial => "no network was found that keeps the targets",
     };
     let missed = targets.iter().zip(&found.values).filter(|(target, value)| !target.is_met(**value));
     let missed = missed.map(|(target, value)| {

@@ -4,11 +4,16 @@ use super::Search;
 use crate::cost::{Metric, Probabilities};
 use crate::record::{HardTarget, TargetEpoch};
 use crate::search::goals::Form;
+use crate::search::lagrangian::Multiplier;
 use crate::search::objective::{Objective, Pressed, Price};
-use crate::search::repair::Search::{Partial, Whole};
+use crate::search::repair::Effort::{Partial, Whole};
 use crate::search::repair::{Fit, Problem, Repaired, repair};
 use crate::search::settings::LatencyUnit;
 use crate::search::task::Stage;
+use crate::space::Architecture;
+
+/// What it counts to go through all options of a width that is not searched yet, nats.
+const WIDTH_NATS: f64 = 0.01;
 
 impl Search<'_> {
     /// What counts as 1 of each cost: its value at the first distributions; for targets in the multiplicative form the
@@ -23,7 +28,7 @@ impl Search<'_> {
         };
         let unit = |metric: Metric| bound(metric).unwrap_or_else(|| positive(value(metric)));
         let unit_ms = match self.settings.latency {
-            LatencyUnit::Milliseconds => 1.0,
+            LatencyUnit::Milliseconds => bound(Metric::LatencyMs).unwrap_or(1.0),
             LatencyUnit::Relative => unit(Metric::LatencyMs),
         };
         let prices = self.settings.prices.iter();
@@ -42,6 +47,19 @@ impl Search<'_> {
         } else {
             *target
         }
+    }
+
+    /// Gives a state that was read from elsewhere a multiplier for each target, and takes a witness that is none of the
+    /// space.
+    pub(super) fn hold_to_targets(&mut self) {
+        self.state.multipliers.resize(self.settings.targets.len(), Multiplier::new(&self.settings.penalty));
+        let zeros = Probabilities::zeros(self.space);
+        let fits = |witness: &Architecture| {
+            let chosen = witness.operators.iter().chain(&witness.widths);
+            let counts = [witness.operators.len(), witness.widths.len()] == [zeros.operators.len(), zeros.widths.len()];
+            counts && zeros.choices().zip(chosen).all(|(options, &chosen)| chosen < options.len())
+        };
+        self.state.witness.take_if(|witness| !fits(witness));
     }
 
     /// The hard targets with the bounds that the present stage works towards.
@@ -85,8 +103,8 @@ impl Search<'_> {
 
     /// Log-likelihood of every option, relative to the likeliest of its choice, of what the present stage may choose.
     ///
-    /// Operators that are chosen stay. Widths that a later stage chooses may be any: each step from that of the operator
-    /// stage counts one nat over the number of options.
+    /// Operators that are chosen stay. Widths that a later stage chooses may be any: going through all options from that of
+    /// the operator stage counts [`WIDTH_NATS`], so that what this stage has learned of operators weighs more.
     #[expect(clippy::cast_precision_loss, reason = "a place among a few thousand options")]
     fn scores(&self) -> Probabilities {
         let relative = |logits: &[f64]| {
@@ -107,7 +125,7 @@ impl Search<'_> {
                 for (choice, start) in scores.widths.iter_mut().zip(widths) {
                     let options = choice.len() as f64;
                     for (place, score) in choice.iter_mut().enumerate() {
-                        *score = -(place.abs_diff(start) as f64) / options;
+                        *score = -WIDTH_NATS * place.abs_diff(start) as f64 / options;
                     }
                     if self.stages.len() < 2 {
                         only(choice, start);
