@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod finish;
+mod memory;
 mod pictures;
 mod watch;
 
@@ -23,6 +24,7 @@ use crate::record::{
 };
 use crate::search::{self, Outcome, Search, SearchError};
 use crate::space::{Architecture, DeriveError, Space};
+use crate::supernet::memory::PlanError;
 use crate::supernet::{Supernet, SupernetError, SupernetSettings};
 use crate::torch::file::TensorFileError;
 use crate::torch::{self, DeviceChoice, Precision, TorchError};
@@ -30,6 +32,7 @@ use crate::train::{self, Recipe, TrainError, Trainer};
 
 use checkpoint::Checkpoint;
 use finish::Finish;
+use memory::Plans;
 use watch::Watch;
 
 /// Where and how a search runs.
@@ -77,6 +80,9 @@ pub enum SearchJobError {
     /// The search.
     #[error(transparent)]
     Search(#[from] SearchError<SupernetError>),
+    /// More memory than there is.
+    #[error(transparent)]
+    Memory(#[from] PlanError),
     /// The supernet's checkpoint.
     #[error(transparent)]
     Supernet(#[from] SupernetError),
@@ -155,6 +161,7 @@ struct Run<'a> {
     splits: &'a Splits,
     loader: &'a Loader<'a>,
     cost: &'a CostModel,
+    plans: &'a Plans,
 }
 
 /// Runs `job` from where its folder stands to the end, or until it is told to stop.
@@ -180,13 +187,16 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     let pixels = pixels(job, options.data.as_deref())?;
     let dataset = Dataset::new(&pixels, device)?;
     drop(pixels);
-    let folder = open_folder(job, options)?;
-    write_json(&folder.environment(), &environment(job, device))?;
     let splits = Splits::new(&dataset, split_sizes(job), job.file.data.seed)?;
     let loader = Loader::new(&dataset, augment(job.file.data.augment), Layout::ChannelsLast)?;
     let target = Target { accelerator: &job.accelerator, timing: job.timing, batch: job.hardware_batch };
     let cost = CostModel::new(&job.space, &target, job.file.objective.cost.into())?;
-    let run = Run { job, folder: &folder, device, splits: &splits, loader: &loader, cost: &cost };
+    let search = Search::new(&job.space, &cost, job.settings.clone());
+    let plans = Plans::new(job, &search, device, precision(job, device))?;
+    plans.lines().iter().for_each(|line| progress.say(line));
+    let folder = open_folder(job, options)?;
+    write_json(&folder.environment(), &Environment { memory: plans.record(), ..environment(job, device) })?;
+    let run = Run { job, folder: &folder, device, splits: &splits, loader: &loader, cost: &cost, plans: &plans };
     let summary = run.all(progress)?;
     Ok(SearchRun { folder: options.out.clone(), summary })
 }
@@ -280,6 +290,7 @@ fn environment(job: &Job, device: Device) -> Environment {
         precision: Some(precision(job, device).to_string()),
         libtorch: Some("2.11.0".to_owned()),
         os: Some(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+        memory: None,
     }
 }
 
@@ -351,6 +362,7 @@ impl Run<'_> {
             precision: precision(self.job, self.device),
             layout: Layout::ChannelsLast,
             augment: augment(self.job.file.data.augment),
+            together: self.plans.together(),
         }
     }
 

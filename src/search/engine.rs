@@ -8,7 +8,7 @@ use super::adam::Adam;
 use super::objective::{Loss, Objective};
 use super::sample::{self, Draw, Purpose};
 use super::settings::{Initial, LatencyUnit, Settings, StageSettings};
-use super::task::{At, Choices, Paths, Stage, TaskLoss};
+use super::task::{At, Choices, Stage, TaskLoss};
 use crate::cost::{CostModel, Probabilities};
 use crate::record::{SearchEpoch, WidthChoice};
 use crate::space::{Architecture, Space, WidthId};
@@ -268,10 +268,7 @@ impl<'a> Search<'a> {
         let tau = self.settings.temperature.at(at.epoch);
         let draw = Draw::new(&self.state.alpha, tau, &mut sample::stream(self.settings.seed, purpose, at));
         let mut weights = draw.soft.clone();
-        if self.settings.paths == Paths::Sampled {
-            let chosen = weights.argmax();
-            weights.operators = Probabilities::one_hot(self.space, &chosen).operators;
-        }
+        weights.operators = draw.mixing(self.settings.paths);
         (Choices { weights: self.fixed_where_fixed(weights), paths: self.settings.paths }, draw)
     }
 

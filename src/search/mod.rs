@@ -6,6 +6,7 @@
 mod adam;
 mod engine;
 mod objective;
+mod paths;
 mod sample;
 mod settings;
 mod task;
@@ -13,12 +14,13 @@ mod task;
 pub use adam::{Adam, AdamConfig};
 pub use engine::{Observer, Outcome, Search, SearchError, State, StopReason};
 pub use objective::{Loss, Objective};
+pub use paths::{Paths, PathsFile};
 pub use sample::{Draw, Temperature};
 pub use settings::{
-    CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, PathsFile, Schedule, SearchFile, Settings,
-    SettingsError, StageSettings, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
+    CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, Schedule, SearchFile, Settings, SettingsError,
+    StageSettings, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
 };
-pub use task::{At, Choices, EpochReport, Paths, Stage, TaskGradient, TaskLoss};
+pub use task::{At, Choices, EpochReport, Stage, TaskGradient, TaskLoss};
 
 #[cfg(test)]
 mod tests;

@@ -193,6 +193,7 @@ fn settings(seed: u64) -> Settings {
         lambda: 0.1,
         beta: 1.0,
         latency: LatencyUnit::Milliseconds,
+        memory_limit: None,
     }
 }
 
@@ -313,7 +314,7 @@ fn a_seed_gives_the_same_bits_again_and_another_seed_gives_others() {
 fn a_search_resumed_at_any_epoch_ends_in_the_same_bits() {
     let space = small();
     let model = model(&space, "small-32x32", 1, CostKind::Expected);
-    for paths in [Paths::Full, Paths::Sampled] {
+    for paths in [Paths::Full, Paths::ONE] {
         let search = || Search::new(&space, &model, Settings { paths, ..both_stages(4) });
         let (states, records) = run(&mut search(), &mut Wider::new(&space, 0.5, 6));
         assert_eq!((states.len(), search().epochs()), (8, 7));
@@ -433,7 +434,7 @@ fn sampled_paths_are_one_hot_and_learn_through_the_soft_draw() {
         (search.state().alpha.clone(), task.asked)
     };
     let (full, soft) = learned(Paths::Full);
-    let (sampled, hard) = learned(Paths::Sampled);
+    let (sampled, hard) = learned(Paths::ONE);
     // A linear loss has one gradient wherever it is asked, so both ways learn the same.
     assert_eq!(full, sampled);
     for (soft, hard) in soft.iter().zip(&hard) {

@@ -52,6 +52,11 @@ int systole_is_channels_last(const at::Tensor *tensor) {
   return tensor->dim() == 4 && tensor->is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 
+// sum += alpha * other, in place, with its gradient.
+int systole_add_scaled(const at::Tensor *sum, const at::Tensor *other, double alpha) {
+  return guarded([&] { sum->add_(*other, alpha); });
+}
+
 // out: enabled (0 or 1), dtype
 int systole_autocast_get(int cuda, int *out) {
   return guarded([&] {
@@ -98,6 +103,15 @@ int systole_cuda_memory(int device, int64_t *out) {
     out[1] = stats.allocated_bytes[0].peak;
     out[2] = stats.reserved_bytes[0].current;
     out[3] = stats.reserved_bytes[0].peak;
+  });
+}
+
+// out: free, total, in bytes
+int systole_cuda_free(int device, int64_t *out) {
+  return guarded([&] {
+    auto [free, total] = at::getDeviceAllocator(at::kCUDA)->getMemoryInfo(static_cast<c10::DeviceIndex>(device));
+    out[0] = static_cast<int64_t>(free);
+    out[1] = static_cast<int64_t>(total);
   });
 }
 

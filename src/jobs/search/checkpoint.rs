@@ -30,6 +30,9 @@ pub(super) struct Checkpoint {
     /// Most memory in use at a time, over all sittings.
     #[serde(default)]
     pub(super) peak_memory_bytes: Bytes,
+    /// The same until the last epoch of the search.
+    #[serde(default)]
+    pub(super) search_peak_memory_bytes: Bytes,
 }
 
 impl Checkpoint {
@@ -100,6 +103,7 @@ impl Checkpoint {
         supernet.save(&run.folder.checkpoint().join(&name))?;
         self.search = Some(search.state().clone());
         self.note_peak(run)?;
+        self.search_peak_memory_bytes = self.peak_memory_bytes;
         self.write(run.folder, name)
     }
 
