@@ -22,8 +22,9 @@ use crate::network::{Network, Shape};
 use crate::record::{
     Environment, Existing, HistoryRecord, HistoryWriter, Position, RecordError, RunFolder, Summary, write, write_json,
 };
+use crate::search::repair::Repaired;
 use crate::search::{self, Outcome, Search, SearchError};
-use crate::space::{Architecture, DeriveError, Space};
+use crate::space::{DeriveError, Space};
 use crate::supernet::memory::PlanError;
 use crate::supernet::{Supernet, SupernetError, SupernetSettings};
 use crate::torch::file::TensorFileError;
@@ -160,6 +161,8 @@ struct Run<'a> {
     device: Device,
     splits: &'a Splits,
     loader: &'a Loader<'a>,
+    /// What the objective is measured on.
+    target: Target<'a>,
     cost: &'a CostModel,
     plans: &'a Plans,
 }
@@ -196,7 +199,8 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     plans.lines().iter().for_each(|line| progress.say(line));
     let folder = open_folder(job, options)?;
     write_json(&folder.environment(), &Environment { memory: plans.record(), ..environment(job, device) })?;
-    let run = Run { job, folder: &folder, device, splits: &splits, loader: &loader, cost: &cost, plans: &plans };
+    let run =
+        Run { job, folder: &folder, device, splits: &splits, loader: &loader, target, cost: &cost, plans: &plans };
     let summary = run.all(progress)?;
     Ok(SearchRun { folder: options.out.clone(), summary })
 }
@@ -298,11 +302,11 @@ impl Run<'_> {
     fn all(&self, progress: &mut dyn Progress) -> Result<Summary, SearchJobError> {
         let damaged = SearchJobError::of_checkpoint;
         let mut checkpoint = Checkpoint::read(self.folder, &self.job.space).map_err(damaged)?;
-        let search = Search::new(&self.job.space, self.cost, self.job.settings.clone());
+        let search = Search::new(&self.job.space, self.cost, self.job.settings.clone()).judged_by(self.target);
         let next = checkpoint.position(search.stages());
         let mut history = HistoryWriter::resume(&self.folder.history(), next).map_err(|error| damaged(error.into()))?;
         let found = self.search(search, &mut checkpoint, &mut history, progress)?;
-        let (architecture, finished) = found;
+        let (Repaired { architecture, .. }, finished) = found;
         let network = self.job.space.derive(&architecture)?.named(&self.job.name);
         let finish = Finish { run: self, architecture: &architecture, network: &network };
         finish.write_network()?;
@@ -313,16 +317,17 @@ impl Run<'_> {
         finish.end(&mut checkpoint, Some(&trained), &mut history)
     }
 
-    /// The likeliest architecture, and whether the search came to its end.
+    /// What was found, and whether the search came to its end.
     fn search(
         &self,
         mut search: Search<'_>,
         checkpoint: &mut Checkpoint,
         history: &mut HistoryWriter,
         progress: &mut dyn Progress,
-    ) -> Result<(Architecture, bool), SearchJobError> {
-        if let Some(state) = checkpoint.search.clone() {
-            search = search.resumed(state);
+    ) -> Result<(Repaired, bool), SearchJobError> {
+        match checkpoint.search.clone() {
+            Some(state) => search = search.resumed(state),
+            None => self.say_unmet(&search.found(), progress),
         }
         let mut supernet = Supernet::new(&self.job.space, self.splits, self.loader, self.supernet_settings());
         let steps = u64::from(search::TaskLoss::steps(&supernet));
@@ -342,7 +347,7 @@ impl Run<'_> {
             match outcome {
                 Outcome::Interrupted => {
                     checkpoint.keep_measures(self)?;
-                    return Ok((search.likeliest(), false));
+                    return Ok((search.found(), false));
                 }
                 Outcome::Epoch(record) => {
                     progress.say(&watch::search_line(&record));
@@ -351,7 +356,16 @@ impl Run<'_> {
                 }
             }
         }
-        Ok((search.likeliest(), true))
+        let found = search.found();
+        self.say_unmet(&found, progress);
+        Ok((found, true))
+    }
+
+    /// Says so where no network keeps the targets.
+    fn say_unmet(&self, found: &Repaired, progress: &mut dyn Progress) {
+        if let Some(line) = watch::unmet_line(&self.job.settings.targets, found) {
+            progress.say(&line);
+        }
     }
 
     fn supernet_settings(&self) -> SupernetSettings {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RecordError, nullable, write};
+use super::{RecordError, TargetEpoch, nullable, write};
 
 /// One line of the history.
 ///
@@ -86,6 +86,9 @@ pub struct SearchEpoch {
     /// For each width, by name: what stands.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub widths: BTreeMap<String, WidthChoice>,
+    /// For each hard target of the job, where the epoch ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetEpoch>,
 }
 
 /// How a width stands, channels.
@@ -275,6 +278,7 @@ mod tests {
             seconds: 1.0,
             operators: BTreeMap::from([("cell0/op".to_owned(), BTreeMap::from([("skip".to_owned(), 1.0)]))]),
             widths: BTreeMap::from([("cell0".to_owned(), WidthChoice { expected: 60.5, most_likely: 64 })]),
+            targets: Vec::new(),
         })
     }
 
