@@ -20,6 +20,7 @@ use crate::nn::{NnError, hits};
 use crate::search::{At, Choices, EpochReport, Stage, TaskGradient, TaskLoss, WeightSettings};
 use crate::space::{DeriveError, Space};
 use crate::torch::file::{self, TensorFileError};
+use crate::torch::memory::trim;
 use crate::torch::{Precision, Sgd, SgdConfig, TorchError, autocast, make_channels_last, mix};
 
 use gradient::Judged;
@@ -298,6 +299,7 @@ impl TaskLoss for Supernet<'_> {
         if self.settings.layout == Layout::ChannelsLast {
             make_channels_last(&parameters)?;
         }
+        trim();
         let WeightSettings { momentum, weight_decay, clip, .. } = self.settings.weights;
         let config = SgdConfig { momentum, weight_decay, nesterov: false, clip: Some(clip) };
         let sgd = Sgd::new(parameters, config)?;

@@ -33,6 +33,7 @@ unsafe extern "C" {
     safe fn systole_deterministic(on: c_int) -> c_int;
     safe fn systole_allow_tf32(on: c_int) -> c_int;
     fn systole_cuda_memory(device: c_int, out: *mut i64) -> c_int;
+    safe fn systole_trim();
     fn systole_cuda_free(device: c_int, out: *mut i64) -> c_int;
     safe fn systole_cuda_reset_peak(device: c_int) -> c_int;
     fn systole_clear_grads(parameters: *const *const C_tensor, count: i64) -> c_int;
@@ -118,6 +119,10 @@ pub(super) fn cuda_memory(device: usize) -> Result<[i64; 4], TorchError> {
     // SAFETY: the shim writes four integers.
     check(unsafe { systole_cuda_memory(index(device), out.as_mut_ptr()) })?;
     Ok(out)
+}
+
+pub(super) fn trim() {
+    systole_trim();
 }
 
 /// Free and total memory of the device, in bytes.

@@ -73,6 +73,14 @@ fn own_status() -> Option<String> {
     std::fs::read_to_string("/proc/self/status").ok()
 }
 
+/// Gives what the host's heap holds free back to the system, where the C library can.
+///
+/// Aligned pieces of one size leave gaps that the next of that size do not fit: after many tensors were laid out anew,
+/// as much again as they take may lie free.
+pub fn trim() {
+    ffi::trim();
+}
+
 /// Forgets the peak of a CUDA device so far; the process's peak on the CPU stays, since it is the kernel's.
 ///
 /// # Errors

@@ -5,6 +5,10 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/GradMode.h>
 
+#ifdef __linux__
+#include <malloc.h>
+#endif
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -104,6 +108,13 @@ int systole_cuda_memory(int device, int64_t *out) {
     out[2] = stats.reserved_bytes[0].current;
     out[3] = stats.reserved_bytes[0].peak;
   });
+}
+
+// Gives free pages of the heap back to the system; the host's, so for every device.
+void systole_trim() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 // out: free, total, in bytes

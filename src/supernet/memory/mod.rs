@@ -14,9 +14,9 @@ const REPORT_BATCH: u64 = 250;
 /// Fewest images that go through together: batch norm needs two.
 const LEAST: u64 = 2;
 /// What libtorch holds of its own once it has run steps: code it pages in, primitives of oneDNN and their reordered
-/// weights. Measured with libtorch 2.11.0 on x86-64: 88 to 120 MB over five spaces.
+/// weights. A round figure, seen with libtorch 2.11.0 on x86-64.
 const LIBRARY_BYTES: u64 = 100_000_000;
-/// Share by which the heap outgrows what is held, by gaps between pieces. Measured as above: 2 to 9 %.
+/// Share by which the heap outgrows what is held, by gaps between pieces; seen as above.
 const GAPS: f64 = 0.05;
 
 /// What a process may hold, and what it holds already.
