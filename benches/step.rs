@@ -145,7 +145,7 @@ fn measure(name: &str) {
         together: [Together::WHOLE; 2],
     };
     let target = Target { timing: job.timing, ..Target::of(&job.accelerator) };
-    let cost = CostModel::new(&job.space, &target, job.file.objective.cost.into()).expect("the shipped space fits");
+    let cost = CostModel::new(&job.space, &target, job.pricing()).expect("the shipped space fits");
     let mut search = Search::new(&job.space, &cost, job.settings.clone());
     let task = Supernet::new(&job.space, &splits, &loader, settings);
     let mut timed = Timed { task, steps, weight: Vec::new(), architecture: Vec::new() };

@@ -34,7 +34,7 @@ fn loss(record: &HistoryRecord) -> Option<f64> {
     match record {
         HistoryRecord::Epoch(epoch) => Some(epoch.train_loss),
         HistoryRecord::Train(epoch) => Some(epoch.loss),
-        HistoryRecord::End(_) => None,
+        HistoryRecord::Rollback(_) | HistoryRecord::End(_) => None,
     }
 }
 

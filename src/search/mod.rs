@@ -4,28 +4,36 @@
 //! the choices, [`crate::cost`] with latency and utilization and their gradients by the probabilities.
 
 mod adam;
+mod drive;
 mod engine;
 mod goals;
+mod guard;
 mod lagrangian;
 mod objective;
 mod paths;
+mod rank;
 pub mod repair;
 mod sample;
 mod settings;
 mod task;
 
 pub use adam::{Adam, AdamConfig};
+pub use drive::{Driven, Health, Keeper, ROLLBACK_FACTOR, drive};
 pub use engine::{Observer, Outcome, Search, SearchError, State, StopReason};
 pub use goals::{Form, PenaltyFile, PricesFile, TargetsFile};
+pub use guard::{mean_entropy, skips};
 pub use lagrangian::{ENOUGH, Multiplier, Penalty};
 pub use objective::{Loss, Objective, Pressed, Price, Priced, Slopes};
 pub use paths::{Paths, PathsFile};
+pub use rank::uniform;
 pub use sample::{Draw, Temperature};
 pub use settings::{
     CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, Schedule, SearchFile, Settings, SettingsError,
-    StageSettings, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
+    StageSettings, SumsFile, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
 };
 pub use task::{At, Choices, EpochReport, Stage, TaskGradient, TaskLoss};
 
+#[cfg(test)]
+mod drive_tests;
 #[cfg(test)]
 mod tests;

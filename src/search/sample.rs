@@ -45,6 +45,8 @@ pub(super) enum Purpose {
     Architecture,
     /// The first parameters.
     Initial,
+    /// Architectures to be judged.
+    Judged,
 }
 
 /// The random stream of one purpose at one place of the search: a function of its arguments alone.
@@ -53,6 +55,7 @@ pub(super) fn stream(seed: u64, purpose: Purpose, at: At) -> ChaCha8Rng {
         Purpose::Weights => 1u64,
         Purpose::Architecture => 2,
         Purpose::Initial => 3,
+        Purpose::Judged => 4,
     };
     let mut key = [0u8; 32];
     for (slot, word) in key.chunks_exact_mut(8).zip([seed, purpose, at.stage, u64::from(at.epoch)]) {

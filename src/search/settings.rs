@@ -9,7 +9,7 @@ use super::lagrangian::Penalty;
 use super::paths::{Paths, PathsFile};
 use super::sample::Temperature;
 use crate::accel::Accelerator;
-use crate::cost::{CostKind, Metric};
+use crate::cost::{CostKind, Metric, Sums};
 use crate::load::{LoadError, Ranges, Spanned, unplaced};
 use crate::record::HardTarget;
 use crate::units::Bytes;
@@ -31,6 +31,13 @@ pub struct ObjectiveFile {
     /// What stands for the hardware.
     #[serde(default)]
     pub cost: CostFile,
+    /// How the costs of layers are put together.
+    #[serde(default)]
+    pub sums: SumsFile,
+    /// Table of `cost: lookup`, JSON; a relative path starts at the job's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub lookup_table: Option<Spanned<String>>,
     /// What `lambda` multiplies: latency over that of the first distributions, or milliseconds.
     #[serde(default)]
     pub latency: LatencyUnit,
@@ -71,6 +78,32 @@ pub enum CostFile {
     Expected,
     /// MACs over PEs.
     Flops,
+    /// A smooth number of tiles at expected widths (U-Boost NAS).
+    SmoothCeil,
+    /// The longer of computation and traffic at expected widths.
+    Roofline,
+    /// A table of layers, at the likeliest widths.
+    Lookup,
+}
+
+/// Names of the ways to put costs together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SumsFile {
+    /// The whole network; utilization is the ratio of the sums.
+    #[default]
+    Network,
+    /// As U-Boost NAS: the cells alone; utilization is summed over them.
+    Paper,
+}
+
+impl From<SumsFile> for Sums {
+    fn from(file: SumsFile) -> Self {
+        match file {
+            SumsFile::Network => Self::Network,
+            SumsFile::Paper => Self::Paper,
+        }
+    }
 }
 
 impl From<CostFile> for CostKind {
@@ -78,6 +111,9 @@ impl From<CostFile> for CostKind {
         match file {
             CostFile::Expected => Self::Expected,
             CostFile::Flops => Self::Flops,
+            CostFile::SmoothCeil => Self::SmoothCeil,
+            CostFile::Roofline => Self::Roofline,
+            CostFile::Lookup => Self::Lookup,
         }
     }
 }
@@ -150,6 +186,10 @@ pub struct OperatorStageFile {
     #[serde(default = "small")]
     #[schemars(with = "f64")]
     pub spread: Spanned<f64>,
+    /// Most identities in a cell, of a chain in all, that the stage may choose; no limit where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>")]
+    pub most_skips: Option<Spanned<u64>>,
 }
 
 /// The width stage as it is written.
@@ -267,6 +307,8 @@ pub struct Settings {
     pub paths: Paths,
     /// Standard deviation of the operators' first logits.
     pub spread: f64,
+    /// Most identities in a cell, of a chain in all.
+    pub most_skips: Option<u32>,
     /// The width stage.
     pub widths: Option<StageSettings>,
     /// How the widths' logits start.
@@ -343,6 +385,10 @@ impl SearchFile {
             spread: match &self.operators {
                 Some(stage) => ranges.number("spread", &stage.spread, 0.0, 10.0)?,
                 None => 0.0,
+            },
+            most_skips: match self.operators.as_ref().and_then(|stage| stage.most_skips.as_ref()) {
+                Some(most) => Some(ranges.whole("most-skips", most, 0, 1_000)?),
+                None => None,
             },
             widths: self.widths.as_ref().map(|w| stage(&ranges, &w.epochs, &w.warm_up_epochs)).transpose()?,
             initial: self.widths.as_ref().map_or(Initial::Flat, |stage| stage.initial),

@@ -35,7 +35,7 @@ impl Observer for Quiet {
     }
 }
 
-const REPORT: EpochReport = EpochReport {
+pub(super) const REPORT: EpochReport = EpochReport {
     train_loss: None,
     train_accuracy: f64::NAN,
     validation_loss: f64::NAN,
@@ -166,7 +166,7 @@ fn one_layer() -> Space {
 }
 
 /// Two joins behind the image, each reached from the ones before it; all three edges may be cut.
-fn small() -> Space {
+pub(super) fn small() -> Space {
     let operators = vec![vec![CONV, Candidate::Identity, Candidate::Zero]; 3];
     let widths = vec![vec![3], vec![4, 8, 12], vec![8, 16]];
     space([3, 8, 8], widths, operators, &[[0, 1, 0], [0, 2, 1], [1, 2, 2]])
@@ -178,6 +178,7 @@ fn settings(seed: u64) -> Settings {
         operators: None,
         paths: Paths::Full,
         spread: 0.0,
+        most_skips: None,
         widths: None,
         initial: Initial::Bump,
         batch: 64,
@@ -202,7 +203,7 @@ fn settings(seed: u64) -> Settings {
     }
 }
 
-fn both_stages(seed: u64) -> Settings {
+pub(super) fn both_stages(seed: u64) -> Settings {
     let stage = |epochs| StageSettings { epochs, warm_up_epochs: 1 };
     Settings {
         operators: Some((stage(3), Some(9))),
@@ -214,7 +215,7 @@ fn both_stages(seed: u64) -> Settings {
     }
 }
 
-fn model(space: &Space, accelerator: &str, batch: u64, kind: CostKind) -> CostModel {
+pub(super) fn model(space: &Space, accelerator: &str, batch: u64, kind: CostKind) -> CostModel {
     let accelerator = Accelerator::named_or_path(accelerator).unwrap();
     let target = Target { accelerator: &accelerator, timing: Timing::Ideal, batch };
     CostModel::new(space, &target, kind).unwrap()
@@ -275,6 +276,18 @@ fn the_expected_cost_finds_the_optimum_of_the_toy_from_every_start() {
         let found = toy(Priced::Distributions(CostKind::Expected), lambda, scale, 12);
         assert_eq!(found, [best; 12], "lambda {lambda}, a {scale}");
     }
+}
+
+#[test]
+fn the_smooth_ceiling_ends_at_an_edge_of_a_tile_in_the_toy_but_not_always_at_the_best() {
+    // Smooth utilization has its peaks at 128 and 256 alone, and each attracts what starts near it.
+    let smooth = Priced::Distributions(CostKind::SmoothCeil);
+    let weights = [(0.1, 0.1), (0.1, 0.5), (1.0, 0.1), (1.0, 0.5)];
+    let found: Vec<Vec<u64>> = weights.iter().map(|&(lambda, scale)| toy(smooth, lambda, scale, 12)).collect();
+    let at_edges = found.iter().flatten().filter(|&width| width % 128 == 0).count();
+    assert!(at_edges >= 46, "{at_edges} of 48: {found:?}");
+    // Where 128 is the best, the expected cost finds it from every start.
+    assert!(found[2..].iter().flatten().any(|&width| width > 128), "{found:?}");
 }
 
 #[test]
@@ -581,13 +594,92 @@ fn adam_steps_as_worked_by_hand() {
     assert!((parameters.operators[0][0] - (0.9 - second)).abs() < 1e-9);
 }
 
+#[test]
+fn a_limit_on_identities_holds_for_what_the_stage_chooses() {
+    let space = small();
+    let model = model(&space, "small-32x32", 1, CostKind::Expected);
+    let mut state = Search::new(&space, &model, both_stages(1)).state().clone();
+    state.alpha.operators = vec![vec![0.0, 3.0, 1.0], vec![0.0, 2.0, 1.2], vec![0.0, 1.5, 1.0]];
+    let chosen = |most_skips| {
+        let search = Search::new(&space, &model, Settings { most_skips, ..both_stages(1) }).resumed(state.clone());
+        search.likeliest().operators
+    };
+    assert_eq!((chosen(None), chosen(Some(2))), (vec![1, 1, 1], vec![1, 1, 2]));
+    assert_eq!(chosen(Some(1)), [1, 2, 0], "edge 1-2 opens for its convolution, since edge 0-2 is cut");
+    assert_eq!(chosen(Some(0)).iter().filter(|&&candidate| candidate == 1).count(), 0);
+    // In the width stage the operators are what they are.
+    let mut widths = state.clone();
+    widths.operators = Some(vec![1, 1, 1]);
+    widths.stage = 1;
+    let search = Search::new(&space, &model, Settings { most_skips: Some(0), ..both_stages(1) }).resumed(widths);
+    assert_eq!(search.likeliest().operators, [1, 1, 1]);
+}
+
+/// Counts what it is asked to report on; accuracy is the weight of the first candidate of the first choice.
+struct Asked {
+    inner: Wider,
+    reports: Vec<Choices>,
+}
+
+impl TaskLoss for Asked {
+    type Error = std::convert::Infallible;
+
+    fn enter(&mut self, stage: &Stage) -> Result<(), Self::Error> {
+        self.inner.enter(stage)
+    }
+
+    fn steps(&self) -> u32 {
+        self.inner.steps()
+    }
+
+    fn weight_step(&mut self, choices: &Choices, at: At, rate: f64) -> Result<(), Self::Error> {
+        self.inner.weight_step(choices, at, rate)
+    }
+
+    fn evaluate(&mut self, choices: &Choices, at: At) -> Result<TaskGradient, Self::Error> {
+        self.inner.evaluate(choices, at)
+    }
+
+    fn report(&mut self, choices: &Choices) -> Result<EpochReport, Self::Error> {
+        self.reports.push(choices.clone());
+        Ok(EpochReport { validation_accuracy: choices.weights.operators[0][0], ..REPORT })
+    }
+}
+
+#[test]
+fn a_stage_ends_with_the_accuracy_of_its_mixture_and_of_what_is_derived() {
+    let space = small();
+    let model = model(&space, "small-32x32", 1, CostKind::Expected);
+    for (paths, draws) in [(Paths::Full, 1), (Paths::ONE, 8)] {
+        let mut search = Search::new(&space, &model, Settings { paths, ..both_stages(4) });
+        let mut task = Asked { inner: Wider::new(&space, 0.5, 6), reports: Vec::new() };
+        let (_, records) = run(&mut search, &mut task);
+        // Three and four epochs; the mixture once more at each end, in the operator stage under several draws.
+        assert_eq!(task.reports.len(), 7 + draws + 1);
+        let told: Vec<bool> = records.iter().map(|record| record.mixed_accuracy.is_some()).collect();
+        assert_eq!(told, [false, false, true, false, false, false, true]);
+        let mixed = &task.reports[3..3 + draws];
+        match paths {
+            Paths::Full => assert!(mixed[0].weights.operators[0].iter().all(|&p| p > 0.0 && p < 1.0)),
+            Paths::Sampled(_) => {
+                assert!(mixed.iter().all(|m| m.weights.operators.iter().flatten().all(|&p| p == 0.0 || p == 1.0)))
+            }
+        }
+        let mean = mixed.iter().map(|m| m.weights.operators[0][0]).sum::<f64>() / draws as f64;
+        assert!((records[2].mixed_accuracy.unwrap() - mean).abs() < 1e-12);
+        // Entropy of what the stage searches: open at first, and of widths in their stage.
+        assert!(records.iter().all(|record| record.entropy.is_some_and(|entropy| entropy > 0.0 && entropy <= 1.0)));
+        assert!(records[2].skips.is_some() && records[3].skips.is_none());
+    }
+}
+
 /// Hard targets at `share` of what the first distributions of the small space take, and both prices.
 fn targeted(seed: u64, share: f64, form: Form) -> (Space, CostModel, Settings) {
     let space = small();
     let model = model(&space, "small-32x32", 1, CostKind::Expected);
     let first = Search::new(&space, &model, both_stages(seed)).distributions();
     let target = |metric, share| HardTarget { metric, bound: share * model.metric(metric, &first).value };
-    let targets = vec![target(Metric::LatencyMs, share), target(Metric::Utilization, 0.9)];
+    let targets = vec![target(Metric::LatencyMs, share), target(Metric::Utilization, 0.5)];
     let prices = vec![(Metric::Params, 0.3), (Metric::Macs, 0.1)];
     let settings = Settings { targets, prices, form, ..both_stages(seed) };
     (space, model, settings)
@@ -654,7 +746,7 @@ fn the_multiplicative_form_is_worked_by_hand() {
 fn a_search_with_targets_resumed_at_any_epoch_ends_in_the_same_bits_and_keeps_them() {
     let accelerator = Accelerator::named_or_path("small-32x32").unwrap();
     let target = Target { accelerator: &accelerator, timing: Timing::Ideal, batch: 1 };
-    let (space, model, settings) = targeted(4, 0.6, Form::Linear);
+    let (space, model, settings) = targeted(4, 0.8, Form::Linear);
     let search = || Search::new(&space, &model, settings.clone()).judged_by(target);
     let mut whole = search();
     let (states, records) = run(&mut whole, &mut Wider::new(&space, 0.5, 6));
@@ -668,9 +760,9 @@ fn a_search_with_targets_resumed_at_any_epoch_ends_in_the_same_bits_and_keeps_th
         let line = |record: &SearchEpoch| serde_json::to_string(record).unwrap();
         assert!(rest.iter().map(line).eq(records[epoch..].iter().map(line)));
     }
-    // The bound of the operator stage is the mean of both: sqrt(0.6 * 1) of the first latency; warm-up leaves its price at nought.
+    // The bound of the operator stage is the mean of both: sqrt(0.8 * 1) of the first latency; warm-up leaves its price at nought.
     let bound = settings.targets[0].bound;
-    assert!((records[0].targets[0].target - bound / 0.6f64.sqrt()).abs() < 1e-12 * bound);
+    assert!((records[0].targets[0].target - bound / 0.8f64.sqrt()).abs() < 1e-12 * bound);
     assert_eq!((records[3].targets[0].target, records[0].targets[0].multiplier), (bound, 0.0));
     assert!(records.iter().any(|record| record.targets[0].multiplier > 0.0));
 }
@@ -698,6 +790,6 @@ fn a_target_holds_the_toy_below_what_its_task_asks_for() {
     assert_eq!((held, found.fit), (128, Fit::Likeliest), "the multiplier alone");
     // One tile of columns is the least there is.
     let (_, found) = ended(tiles(0.5));
-    assert_eq!(found.fit, Fit::Unmet(repair::Search::Whole));
+    assert_eq!(found.fit, Fit::Unmet(repair::Effort::Whole));
     assert!(space.widths[1].options[found.architecture.widths[1]] <= 128);
 }

@@ -4,11 +4,13 @@ use super::Search;
 use crate::cost::{Metric, Probabilities};
 use crate::record::{HardTarget, TargetEpoch};
 use crate::search::goals::Form;
+use crate::search::lagrangian::Multiplier;
 use crate::search::objective::{Objective, Pressed, Price};
-use crate::search::repair::Search::{Partial, Whole};
+use crate::search::repair::Effort::{Partial, Whole};
 use crate::search::repair::{Fit, Problem, Repaired, repair};
 use crate::search::settings::LatencyUnit;
 use crate::search::task::Stage;
+use crate::space::Architecture;
 
 impl Search<'_> {
     /// What counts as 1 of each cost: its value at the first distributions; for targets in the multiplicative form the
@@ -42,6 +44,19 @@ impl Search<'_> {
         } else {
             *target
         }
+    }
+
+    /// Gives a state that was read from elsewhere a multiplier for each target, and takes a witness that is none of the
+    /// space.
+    pub(super) fn hold_to_targets(&mut self) {
+        self.state.multipliers.resize(self.settings.targets.len(), Multiplier::new(&self.settings.penalty));
+        let zeros = Probabilities::zeros(self.space);
+        let fits = |witness: &Architecture| {
+            let chosen = witness.operators.iter().chain(&witness.widths);
+            let counts = [witness.operators.len(), witness.widths.len()] == [zeros.operators.len(), zeros.widths.len()];
+            counts && zeros.choices().zip(chosen).all(|(options, &chosen)| chosen < options.len())
+        };
+        self.state.witness.take_if(|witness| !fits(witness));
     }
 
     /// The hard targets with the bounds that the present stage works towards.
@@ -103,6 +118,7 @@ impl Search<'_> {
         };
         match self.stage_now() {
             Stage::Operators { widths } => {
+                self.forbid_skips(&mut scores);
                 for (choice, start) in scores.widths.iter_mut().zip(widths) {
                     let options = choice.len() as f64;
                     for (place, score) in choice.iter_mut().enumerate() {
@@ -118,6 +134,13 @@ impl Search<'_> {
             }
         }
         scores
+    }
+
+    /// Identities beyond the limit on them may not be chosen.
+    fn forbid_skips(&self, scores: &mut Probabilities) {
+        let Some(limited) = self.limited() else { return };
+        let masked = scores.operators.iter_mut().flatten().zip(limited.operators.iter().flatten());
+        masked.filter(|(_, p)| **p == 0.0).for_each(|(score, _)| *score = f64::NEG_INFINITY);
     }
 
     /// Lets the penalties grow after an epoch that ended at `targets`.
