@@ -480,3 +480,44 @@ fn what_the_environment_lacks_is_named_with_its_cure() {
     let message = failed(&search(&below, &[]));
     assert!(message.contains(below.to_str().unwrap()), "{message}");
 }
+
+#[test]
+fn a_batch_that_does_not_fit_goes_through_in_parts_and_one_that_never_fits_is_refused() {
+    let (kept, out) = folder();
+    let short = [
+        "search.batch=128",
+        "search.operators.epochs=1",
+        "search.operators.warm-up-epochs=0",
+        "search.operators.paths=full",
+        "search.widths.epochs=1",
+        "training.epochs=0",
+    ];
+    let short: Vec<&str> = short.iter().flat_map(|set| ["--set", set]).collect();
+    let output = search(&out, &short);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let memory = &json(out.join("environment.json"))["memory"];
+    assert_eq!(memory["micro_batches"], serde_json::json!([128, 128]));
+    let bytes = |key: &str| memory[key].as_u64().unwrap();
+    let measured = json(out.join("summary.json"))["search_peak_memory_bytes"].as_u64().unwrap();
+    assert!(bytes("present_bytes") < measured, "{memory} {measured}");
+    // Room for all but half of the activations.
+    let limit = format!("search.memory-limit-mib={}", (bytes("peak_bytes") - bytes("activations_bytes") / 2) >> 20);
+    let second = kept.path().join("second");
+    let output = search(&second, &[&short[..], &["--set", &limit]].concat());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains("takes its batches of 128 in parts of "), "{told}");
+    let parts = &json(second.join("environment.json"))["memory"]["micro_batches"];
+    assert!(parts.as_array().unwrap().iter().any(|part| part.as_u64().unwrap() < 128), "{parts}");
+    // Parts have batch norms of their own, so the run is another.
+    let history = |out: &Path| fs::read_to_string(out.join("history.jsonl")).unwrap();
+    let loss =
+        |out: &Path| serde_json::from_str::<Value>(history(out).lines().next().unwrap()).unwrap()["train_loss"].clone();
+    assert_ne!(loss(&out), loss(&second));
+    let third = kept.path().join("third");
+    let message = failed(&search(&third, &[&short[..], &["--set", "search.memory-limit-mib=20"]].concat()));
+    assert!(
+        message.contains("memory: stage `") && message.contains("20 MiB is `search.memory-limit-mib`"),
+        "{message}"
+    );
+    assert!(!third.exists());
+}

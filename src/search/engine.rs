@@ -10,9 +10,10 @@ use super::adam::Adam;
 use super::guard;
 use super::lagrangian::Multiplier;
 use super::objective::{Loss, Objective, Pressed};
+use super::paths::Paths;
 use super::sample::{self, Draw, Purpose};
 use super::settings::{Initial, Settings, StageSettings};
-use super::task::{At, Choices, Paths, Stage, TaskLoss};
+use super::task::{At, Choices, Stage, TaskLoss};
 use crate::cost::{CostModel, Probabilities};
 use crate::estimate::Target;
 use crate::record::{HardTarget, Place, Rollback, SearchEpoch, TargetEpoch, WidthChoice};
@@ -407,10 +408,7 @@ impl<'a> Search<'a> {
         let tau = self.settings.temperature.at(at.epoch);
         let draw = Draw::new(&self.state.alpha, tau, &mut sample::stream(self.settings.seed, purpose, at));
         let mut weights = draw.soft.clone();
-        if self.settings.paths == Paths::Sampled {
-            let chosen = weights.argmax();
-            weights.operators = Probabilities::one_hot(self.space, &chosen).operators;
-        }
+        weights.operators = draw.mixing(self.settings.paths);
         (Choices { weights: self.fixed_where_fixed(weights), paths: self.settings.paths }, draw)
     }
 
@@ -469,7 +467,7 @@ impl<'a> Search<'a> {
     /// are drawn, which no mixture has been trained for, the mean over [`DRAWS`] of them.
     fn mixed_accuracy<T: TaskLoss>(&self, task: &mut T) -> Result<f64, SearchError<T::Error>> {
         let choices: Vec<Choices> = match (self.stage_now(), self.settings.paths) {
-            (Stage::Operators { .. }, Paths::Sampled) => (0..DRAWS).map(|number| self.drawn(number)).collect(),
+            (Stage::Operators { .. }, Paths::Sampled(_)) => (0..DRAWS).map(|number| self.drawn(number)).collect(),
             (Stage::Operators { .. }, Paths::Full) | (Stage::Widths { .. }, _) => {
                 vec![Choices { weights: self.distributions(), paths: self.settings.paths }]
             }
@@ -486,8 +484,10 @@ impl<'a> Search<'a> {
     /// A draw from the present distributions.
     fn drawn(&self, number: u32) -> Choices {
         let at = At { stage: self.stage_now().number(), epoch: self.state.epoch, step: number };
-        let draw = Draw::new(&self.state.alpha, 1.0, &mut sample::stream(self.settings.seed, Purpose::Judged, at));
-        let Choices { weights, paths } = self.one_hot(&draw.soft.argmax());
+        let tau = self.settings.temperature.at(self.state.epoch);
+        let draw = Draw::new(&self.state.alpha, tau, &mut sample::stream(self.settings.seed, Purpose::Judged, at));
+        let paths = self.settings.paths;
+        let weights = Probabilities { operators: draw.mixing(paths), widths: draw.soft.widths };
         Choices { weights: self.fixed_where_fixed(weights), paths }
     }
 
