@@ -78,7 +78,7 @@ impl Search<'_> {
     }
 
     /// The architecture that the search stands for: the likeliest, or where that violates a hard target the likeliest
-    /// that keeps all of them, judged by the estimator; see [`super::repair`].
+    /// that keeps all of them, judged by the estimator; see [`crate::search::repair`].
     ///
     /// # Panics
     /// Where there are hard targets and no judge ([`Search::judged_by`]).

@@ -1,7 +1,7 @@
 //! Hard targets kept: the likeliest architecture whose exact cost is within every bound.
 //!
 //! A knapsack over choices: maximise `sum ln p` subject to `cost_t(derive(choices)) <= bound_t` by the estimator's own
-//! numbers. Where the likeliest architecture keeps every target it is the answer. Otherwise, where there are no more than [`FEW`]
+//! numbers. Where the likeliest architecture keeps every target it is the answer. Otherwise, where there are no more than 4,096
 //! architectures, the estimator judges them in the order of their likelihood, and the first that keeps every target is the
 //! answer, proven. In larger spaces the exact tables stand for the estimator, and
 //!
