@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod finish;
+mod listed;
 mod pictures;
 mod watch;
 
@@ -19,7 +20,8 @@ use crate::data::{Augment, DataError, Dataset, Flip, Layout, Loader, Pixels, Spl
 use crate::estimate::{EstimateError, Target};
 use crate::network::{Network, Shape};
 use crate::record::{
-    Environment, Existing, HistoryRecord, HistoryWriter, Position, RecordError, RunFolder, Summary, write, write_json,
+    Environment, Existing, HistoryRecord, HistoryWriter, Position, RecordError, RunFolder, Stage, Summary, write,
+    write_json,
 };
 use crate::search::{self, Outcome, Search, SearchError};
 use crate::space::{Architecture, DeriveError, Space};
@@ -30,6 +32,7 @@ use crate::train::{self, Recipe, TrainError, Trainer};
 
 use checkpoint::Checkpoint;
 use finish::Finish;
+use listed::Kept;
 use watch::Watch;
 
 /// Where and how a search runs.
@@ -100,6 +103,14 @@ pub enum SearchJobError {
     Checkpoint {
         /// What is wrong.
         reason: String,
+    },
+    /// A list of architectures that all have failed.
+    #[error(
+        "none of the {judged} architectures judged has a finite objective; try a lower learning rate, or another seed"
+    )]
+    NoCandidate {
+        /// How many were judged.
+        judged: usize,
     },
     /// CIFAR-10 without a folder.
     #[error(
@@ -287,11 +298,20 @@ impl Run<'_> {
     fn all(&self, progress: &mut dyn Progress) -> Result<Summary, SearchJobError> {
         let damaged = SearchJobError::of_checkpoint;
         let mut checkpoint = Checkpoint::read(self.folder, &self.job.space).map_err(damaged)?;
+        let mut kept = Kept::read(self.folder, &self.job.space).map_err(damaged)?;
         let search = Search::new(&self.job.space, self.cost, self.job.settings.clone());
-        let next = checkpoint.position(search.stages());
+        let lists = self.job.settings.method.lists();
+        let next = match checkpoint.position(search.stages()) {
+            begun if begun.stage == Stage::Train => begun,
+            _ if lists => kept.position(),
+            next => next,
+        };
         let mut history = HistoryWriter::resume(&self.folder.history(), next).map_err(|error| damaged(error.into()))?;
-        let found = self.search(search, &mut checkpoint, &mut history, progress)?;
-        let (architecture, finished) = found;
+        let (architecture, finished) = if lists {
+            self.list(&mut kept, &mut checkpoint, &mut history, progress)?
+        } else {
+            self.search(search, &mut checkpoint, &mut history, progress)?
+        };
         let network = self.job.space.derive(&architecture)?.named(&self.job.name);
         let finish = Finish { run: self, architecture: &architecture, network: &network };
         finish.write_network()?;

@@ -9,6 +9,7 @@ use crate::accel::{AccelError, Accelerator, Timing};
 use crate::load::{self, LoadError, Place, Ranges, Spanned, unplaced};
 use crate::network::Shape;
 use crate::record::ACCELERATOR;
+use crate::search::methods::Method;
 use crate::search::{ObjectiveFile, SearchFile, Settings};
 use crate::space::Space;
 use crate::space::file::{Setting, SpaceFile};
@@ -310,7 +311,8 @@ impl Job {
         Self::meant(file, origin)
     }
 
-    fn meant(file: JobFile, origin: &str) -> Result<Self, JobError> {
+    fn meant(mut file: JobFile, origin: &str) -> Result<Self, JobError> {
+        file.search = file.search.filled();
         let ranges = Ranges { origin };
         let reject = |place: Place, reason: String| JobError::Load(place.reject(origin, reason));
         if file.version.value != 1 {
@@ -392,8 +394,12 @@ impl JobFile {
     }
 }
 
-/// What is searched needs a stage that searches it.
+/// What is searched needs a stage that searches it, where a method has stages.
 fn stages_fit(space: &Space, settings: &Settings, file: &JobFile, origin: &str) -> Result<(), LoadError> {
+    match settings.method {
+        Method::Systole | Method::Darts { .. } | Method::Gdas | Method::Evolution(_) => {}
+        Method::Random { .. } | Method::Synflow { .. } => return Ok(()),
+    }
     let place = Place::of(&file.search.batch);
     let place = if place.line == 0 { Place::of(&file.version) } else { place };
     let operators = space.operators.iter().any(|choice| choice.candidates.len() > 1);

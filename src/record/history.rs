@@ -18,6 +18,8 @@ use super::{RecordError, nullable, write};
 pub enum HistoryRecord {
     /// An epoch of the search.
     Epoch(SearchEpoch),
+    /// An architecture that a search over a list has judged.
+    Candidate(JudgedCandidate),
     /// An epoch of training a fixed network.
     Train(TrainEpoch),
     /// The end of a sitting; a run that goes on takes it away.
@@ -32,6 +34,8 @@ pub enum SearchStage {
     Operators,
     /// Widths are chosen.
     Widths,
+    /// Weights learn on paths drawn uniformly, before architectures are judged by them.
+    Supernet,
 }
 
 /// An epoch of the search.
@@ -99,6 +103,41 @@ pub struct WidthChoice {
     pub most_likely: u64,
 }
 
+/// An architecture that a search over a list has judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JudgedCandidate {
+    /// Number, from 1.
+    pub number: u32,
+    /// How many there will be, where that is known.
+    pub of: Option<u32>,
+    /// Number of the architecture that it was made of.
+    pub parent: Option<u32>,
+    /// For each searched operator, by name: its candidate.
+    pub operators: BTreeMap<String, String>,
+    /// For each searched width, by name: its channels.
+    pub widths: BTreeMap<String, u64>,
+    /// Loss on the selection split, nats.
+    pub loss: Option<f64>,
+    /// Accuracy on the selection split, a fraction.
+    pub accuracy: Option<f64>,
+    /// Logarithm of the synaptic flow.
+    pub score: Option<f64>,
+    /// Exact latency, ms, at the job's hardware batch.
+    #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
+    pub latency_ms: f64,
+    /// Exact utilization, a fraction.
+    #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
+    pub utilization: f64,
+    /// What the search minimises; nothing where only the whole list tells.
+    pub objective: Option<f64>,
+    /// Time that it took, s.
+    #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
+    pub seconds: f64,
+}
+
 /// An epoch of training a fixed network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrainEpoch {
@@ -140,6 +179,10 @@ pub enum Stage {
     Operators,
     /// Widths are chosen.
     Widths,
+    /// The supernet of a search over a list is trained.
+    Supernet,
+    /// Architectures are judged one after the other; the number of one is its epoch.
+    Candidates,
     /// The network found is trained.
     Train,
 }
@@ -162,9 +205,11 @@ impl HistoryRecord {
                 let stage = match epoch.stage {
                     SearchStage::Operators => Stage::Operators,
                     SearchStage::Widths => Stage::Widths,
+                    SearchStage::Supernet => Stage::Supernet,
                 };
                 Some(Position { stage, epoch: epoch.epoch })
             }
+            Self::Candidate(judged) => Some(Position { stage: Stage::Candidates, epoch: judged.number }),
             Self::Train(epoch) => Some(Position { stage: Stage::Train, epoch: epoch.epoch }),
             Self::End(_) => None,
         }

@@ -18,8 +18,8 @@ pub use diverged::diverged;
 pub use environment::Environment;
 pub use folder::{ACCELERATOR, Existing, RunFolder, default_path, next_free};
 pub use history::{
-    Ended, HistoryRecord, HistoryWriter, Position, SearchEpoch, SearchStage, Stage, TrainEpoch, WidthChoice,
-    read_history,
+    Ended, HistoryRecord, HistoryWriter, JudgedCandidate, Position, SearchEpoch, SearchStage, Stage, TrainEpoch,
+    WidthChoice, read_history,
 };
 pub use summary::{Accuracy, INTERRUPTED, Summary};
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::adam::Adam;
+use super::methods::{self, Method};
 use super::objective::{Loss, Objective};
 use super::sample::{self, Draw, Purpose};
 use super::settings::{Initial, LatencyUnit, Settings, StageSettings};
@@ -53,6 +54,9 @@ pub enum SearchError<E: std::error::Error + 'static> {
         /// Step from 1.
         step: u32,
     },
+    /// A space in which draws find no way to the output.
+    #[error("no architecture whose output can be reached was found in a million draws")]
+    Unreachable,
 }
 
 /// What a search must remember between epochs: all of it on the host, besides the task's weights.
@@ -184,6 +188,7 @@ impl<'a> Search<'a> {
         match self.stage_now() {
             Stage::Operators { widths } => fix(&mut probabilities.widths, &widths),
             Stage::Widths { operators } => fix(&mut probabilities.operators, &operators),
+            Stage::Whole => {}
         }
         probabilities
     }
@@ -191,6 +196,9 @@ impl<'a> Search<'a> {
     /// The likeliest architecture whose output can be reached.
     #[must_use]
     pub fn likeliest(&self) -> Architecture {
+        if let (Method::Darts { inputs }, None) = (self.settings.method, &self.state.operators) {
+            return methods::derived(self.space, &self.distributions(), inputs);
+        }
         reachable(self.space, &self.distributions())
     }
 
@@ -251,6 +259,7 @@ impl<'a> Search<'a> {
         let stage = match self.stage_now() {
             Stage::Operators { .. } => "operators",
             Stage::Widths { .. } => "widths",
+            Stage::Whole => "supernet",
         };
         SearchError::NotFinite { stage, epoch: self.state.epoch + 1, step: step + 1 }
     }
@@ -259,20 +268,25 @@ impl<'a> Search<'a> {
         let other = match self.stage_now() {
             Stage::Operators { .. } => &mut gradient.widths,
             Stage::Widths { .. } => &mut gradient.operators,
+            Stage::Whole => return,
         };
         other.iter_mut().flatten().for_each(|value| *value = 0.0);
     }
 
     /// Mixing weights of one step, and the soft draw behind them.
     fn draw(&self, purpose: Purpose, at: At) -> (Choices, Draw) {
-        let tau = self.settings.temperature.at(at.epoch);
-        let draw = Draw::new(&self.state.alpha, tau, &mut sample::stream(self.settings.seed, purpose, at));
-        let mut weights = draw.soft.clone();
-        if self.settings.paths == Paths::Sampled {
-            let chosen = weights.argmax();
-            weights.operators = Probabilities::one_hot(self.space, &chosen).operators;
-        }
+        let mut stream = sample::stream(self.settings.seed, purpose, at);
+        let draw = self.settings.method.draw(&self.state.alpha, self.temperature(at.epoch), &mut stream);
+        let weights = match self.settings.paths {
+            Paths::Full => draw.soft.clone(),
+            Paths::Sampled => Probabilities { operators: draw.hard().operators, widths: draw.soft.widths.clone() },
+            Paths::One => draw.hard(),
+        };
         (Choices { weights: self.fixed_where_fixed(weights), paths: self.settings.paths }, draw)
+    }
+
+    fn temperature(&self, epoch: u32) -> f64 {
+        self.settings.method.temperature(&self.settings.temperature, epoch, self.stages[self.state.stage].epochs)
     }
 
     fn learning_rate(&self, length: StageSettings, epochs_done: f64) -> f64 {
@@ -298,7 +312,7 @@ impl<'a> Search<'a> {
             stage: stage.name(),
             epoch: self.state.epoch + 1,
             of: self.stages[self.state.stage].epochs,
-            temperature: self.settings.temperature.at(self.state.epoch),
+            temperature: self.temperature(self.state.epoch),
             train_loss: report.train_loss.unwrap_or(f64::NAN),
             train_accuracy: report.train_accuracy,
             validation_loss: report.validation_loss,

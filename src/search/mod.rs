@@ -5,6 +5,7 @@
 
 mod adam;
 mod engine;
+pub mod methods;
 mod objective;
 mod sample;
 mod settings;

@@ -32,8 +32,14 @@ impl Objective {
     #[must_use]
     pub fn loss(&self, task: f64, hardware: &Hardware) -> Loss {
         let Hardware { latency_ms, utilization, .. } = *hardware;
-        let total = task + self.lambda * latency_ms / self.unit_ms - self.beta * utilization;
+        let total = self.exact(task, latency_ms, utilization);
         Loss { task, latency_ms, utilization, total }
+    }
+
+    /// The objective of one architecture by its exact latency and utilization.
+    #[must_use]
+    pub fn exact(&self, task: f64, latency_ms: f64, utilization: f64) -> f64 {
+        task + self.lambda * latency_ms / self.unit_ms - self.beta * utilization
     }
 
     /// Gradient of the hardware's terms by every probability.

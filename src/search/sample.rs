@@ -23,6 +23,13 @@ impl Temperature {
     pub fn at(&self, epoch: u32) -> f64 {
         (self.start * self.decay.powf(f64::from(epoch))).max(self.floor)
     }
+
+    /// On the line from `start` in the first of `epochs` epochs to `floor` in the last, in `epoch`, from 0.
+    #[must_use]
+    pub fn linear(&self, epoch: u32, epochs: u32) -> f64 {
+        let share = f64::from(epoch) / f64::from(epochs.saturating_sub(1).max(1));
+        self.start + (self.floor - self.start) * share
+    }
 }
 
 /// One draw of every choice: `softmax((alpha + gumbel) / tau)` and its argmax.
@@ -31,6 +38,8 @@ pub struct Draw {
     /// The soft weights.
     pub soft: Probabilities,
     tau: f64,
+    /// 1 for the options that the gradient passes through; nothing where that is all of them.
+    through: Option<Probabilities>,
 }
 
 /// Streams of random numbers: what is drawn for.
@@ -42,6 +51,8 @@ pub(super) enum Purpose {
     Architecture,
     /// The first parameters.
     Initial,
+    /// An architecture that is to be judged.
+    Proposal,
 }
 
 /// The random stream of one purpose at one place of the search: a function of its arguments alone.
@@ -50,6 +61,7 @@ pub(super) fn stream(seed: u64, purpose: Purpose, at: At) -> ChaCha8Rng {
         Purpose::Weights => 1u64,
         Purpose::Architecture => 2,
         Purpose::Initial => 3,
+        Purpose::Proposal => 4,
     };
     let mut key = [0u8; 32];
     for (slot, word) in key.chunks_exact_mut(8).zip([seed, purpose, at.stage, u64::from(at.epoch)]) {
@@ -81,13 +93,42 @@ impl Draw {
         for logit in noisy.choices_mut().flatten() {
             *logit -= (-uniform(stream).ln()).ln();
         }
-        Self { soft: noisy.scaled(1.0 / tau).softmax(), tau }
+        Self { soft: noisy.scaled(1.0 / tau).softmax(), tau, through: None }
+    }
+
+    /// The softmax of the parameters `alpha`: nothing is drawn.
+    #[must_use]
+    pub(super) fn plain(alpha: &Probabilities) -> Self {
+        Self { soft: alpha.softmax(), tau: 1.0, through: None }
+    }
+
+    /// The same draw with the gradient by the weights of the drawn options alone.
+    #[must_use]
+    pub(super) fn through_the_drawn_alone(self) -> Self {
+        Self { through: Some(self.hard()), ..self }
+    }
+
+    /// 1 for the drawn options, 0 for the others.
+    #[must_use]
+    pub(super) fn hard(&self) -> Probabilities {
+        let drawn = self.soft.argmax();
+        let mut hard = self.soft.scaled(0.0);
+        for (choice, option) in hard.choices_mut().zip(drawn.operators.into_iter().chain(drawn.widths)) {
+            choice[option] = 1.0;
+        }
+        hard
     }
 
     /// Gradient by the parameters, given that by the weights: `g_i (d_i - sum_j g_j d_j) / tau`.
     #[must_use]
     pub(super) fn backward(&self, by_weights: &Probabilities) -> Probabilities {
-        jacobian(&self.soft, by_weights).scaled(1.0 / self.tau)
+        let mut by_weights = by_weights.clone();
+        if let Some(through) = &self.through {
+            for (slot, through) in by_weights.choices_mut().flatten().zip(through.choices().flatten()) {
+                *slot *= through;
+            }
+        }
+        jacobian(&self.soft, &by_weights).scaled(1.0 / self.tau)
     }
 }
 

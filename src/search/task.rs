@@ -10,6 +10,8 @@ pub enum Paths {
     Full,
     /// One candidate runs: weights are one-hot. The gradient is still by every candidate's weight (straight-through).
     Sampled,
+    /// One candidate runs, and the gradient is by its weight alone (GDAS).
+    One,
 }
 
 /// A stage of the search with what it keeps fixed.
@@ -25,6 +27,8 @@ pub enum Stage {
         /// Candidate of each operator choice.
         operators: Vec<usize>,
     },
+    /// Nothing is fixed: every candidate of every edge, every width of every join.
+    Whole,
 }
 
 impl Stage {
@@ -34,6 +38,7 @@ impl Stage {
         match self {
             Self::Operators { .. } => SearchStage::Operators,
             Self::Widths { .. } => SearchStage::Widths,
+            Self::Whole => SearchStage::Supernet,
         }
     }
 
@@ -43,6 +48,7 @@ impl Stage {
         match self {
             Self::Operators { .. } => 0,
             Self::Widths { .. } => 1,
+            Self::Whole => 2,
         }
     }
 }

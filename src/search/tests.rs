@@ -1,3 +1,5 @@
+mod baselines;
+
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
@@ -173,6 +175,7 @@ fn small() -> Space {
 
 fn settings(seed: u64) -> Settings {
     Settings {
+        method: methods::Method::Systole,
         seed,
         operators: None,
         paths: Paths::Full,

@@ -34,14 +34,14 @@ impl Net {
     pub(super) fn new(space: &Space, stage: &Stage, device: Device, seed: u64) -> Result<Self, SupernetError> {
         let searched = |width: usize| match stage {
             Stage::Operators { .. } => false,
-            Stage::Widths { .. } => space.widths[width].options.len() > 1,
+            Stage::Widths { .. } | Stage::Whole => space.widths[width].options.len() > 1,
         };
         let channels: Vec<u64> = (0..space.widths.len())
             .map(|width| {
                 let options = &space.widths[width].options;
                 match stage {
                     Stage::Operators { widths } => options[widths[width]],
-                    Stage::Widths { .. } => options[options.len() - 1],
+                    Stage::Widths { .. } | Stage::Whole => options[options.len() - 1],
                 }
             })
             .collect();
@@ -57,7 +57,7 @@ impl Net {
             let mut branches = Vec::new();
             for (place, candidate) in space.candidates(edge).iter().enumerate() {
                 let wanted = match stage {
-                    Stage::Operators { .. } => true,
+                    Stage::Operators { .. } | Stage::Whole => true,
                     Stage::Widths { operators } => operators[edge.operator.0] == place,
                 };
                 let seed = mix(&[seed, number as u64, place as u64]);
@@ -236,7 +236,7 @@ impl<'a> Mixing<'a> {
     fn alive(&self, space: &Space) -> Vec<bool> {
         let cut = |edge: &Edge| match self.choices.paths {
             Paths::Full => false,
-            Paths::Sampled => {
+            Paths::Sampled | Paths::One => {
                 let zero = space.operators[edge.operator.0].zero();
                 zero.is_some_and(|zero| self.weight(edge.operator.0, zero) == 1.0)
             }
@@ -263,8 +263,9 @@ impl<'a> Mixing<'a> {
                 Some(&y * as_tensor().to_kind(y.kind()))
             }
             (Paths::Full, false) => Some(run() * weight),
-            (Paths::Sampled, false) => (weight == 1.0).then(run),
-            (Paths::Sampled, true) => {
+            (Paths::Sampled | Paths::One, false) => (weight == 1.0).then(run),
+            (Paths::One, true) if weight != 1.0 => None,
+            (Paths::Sampled | Paths::One, true) => {
                 let y = if weight == 1.0 { run() } else { tch::no_grad(run) };
                 Some(&y * as_tensor().to_kind(y.kind()))
             }

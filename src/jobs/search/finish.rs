@@ -85,6 +85,7 @@ impl Finish<'_> {
             lambda: Some(job.settings.lambda),
             beta: Some(job.settings.beta),
             cost: Some(crate::cost::CostKind::from(job.file.objective.cost).name().to_owned()),
+            method: Some(job.settings.method.name().to_owned()),
             data: Some(self.data_name()),
             warnings: diverged(&read_history(&self.run.folder.history())?, job.space.classes),
         })

@@ -1,9 +1,24 @@
 //! Progress of search and training as the job's progress.
 
 use crate::jobs::progress::Progress;
-use crate::record::{SearchEpoch, SearchStage, TrainEpoch};
+use crate::record::{JudgedCandidate, SearchEpoch, SearchStage, TrainEpoch};
 use crate::search::{self, At};
 use crate::train;
+
+/// Progress of a candidate's training: it can be stopped, but its steps are not told.
+pub(super) struct Untold<'a>(pub(super) &'a mut dyn Progress);
+
+impl train::Observer for Untold<'_> {
+    fn step(&mut self, _epoch: u32, _step: usize, _steps: usize) {}
+
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
+
+    fn seconds(&self) -> f64 {
+        self.0.seconds()
+    }
+}
 
 /// One progress for both kinds of observer.
 pub(super) struct Watch<'a> {
@@ -49,6 +64,7 @@ pub(super) fn search_line(epoch: &SearchEpoch) -> String {
     let stage = match epoch.stage {
         SearchStage::Operators => "operators",
         SearchStage::Widths => "widths",
+        SearchStage::Supernet => "supernet",
     };
     format!(
         "{stage} {}/{}: train loss {:.3}, selection accuracy {:.1} %, expected latency {:.4} ms, utilization {:.1} %, {:.1} s",
@@ -59,6 +75,34 @@ pub(super) fn search_line(epoch: &SearchEpoch) -> String {
         epoch.latency_ms,
         epoch.utilization * 100.0,
         epoch.seconds
+    )
+}
+
+/// An epoch of a supernet on drawn paths in one line.
+pub(super) fn supernet_line(epoch: &SearchEpoch) -> String {
+    format!(
+        "supernet {}/{}: train loss {:.3}, selection accuracy of the first candidate {:.1} %, {:.1} s",
+        epoch.epoch,
+        epoch.of,
+        epoch.train_loss,
+        epoch.validation_accuracy * 100.0,
+        epoch.seconds
+    )
+}
+
+/// A candidate in one line.
+pub(super) fn candidate_line(judged: &JudgedCandidate) -> String {
+    let of = judged.of.map_or_else(String::new, |of| format!("/{of}"));
+    let loss = judged.loss.map_or_else(String::new, |loss| format!(", selection loss {loss:.3}"));
+    let accuracy = judged.accuracy.map_or_else(String::new, |a| format!(", selection accuracy {:.1} %", a * 100.0));
+    let score = judged.score.map_or_else(String::new, |score| format!(", log synaptic flow {score:.2}"));
+    let objective = judged.objective.map_or_else(String::new, |value| format!(", objective {value:.4}"));
+    format!(
+        "candidate {}{of}{loss}{accuracy}{score}, latency {:.4} ms, utilization {:.1} %{objective}, {:.1} s",
+        judged.number,
+        judged.latency_ms,
+        judged.utilization * 100.0,
+        judged.seconds
     )
 }
 
