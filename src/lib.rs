@@ -14,6 +14,7 @@
 //! | [`search`] | the search itself, on the host, without tensors; asks a [`search::TaskLoss`] |
 //! | `torch`, `nn`, `data` | the libtorch border, operators as modules, data sets on the device (feature `torch`) |
 //! | `supernet`, `train` | the task loss over images; training of a fixed network (feature `torch`) |
+//! | [`export`] | networks as files of other programs: topologies of SCALE-Sim |
 //! | [`jobs`], `cli` | one function for each verb; the command (feature `cli`) |
 //!
 //! ```text
@@ -33,6 +34,7 @@ pub mod cost;
 #[cfg(feature = "torch")]
 pub mod data;
 pub mod estimate;
+pub mod export;
 pub mod front;
 pub mod import;
 pub mod jobs;

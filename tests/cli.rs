@@ -286,6 +286,58 @@ mod estimate {
     }
 
     #[test]
+    fn a_network_as_a_topology_keeps_its_cycles() {
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("small-topology.csv");
+        let out = out.to_str().unwrap();
+        let ran = run(&["--timing", "scale-sim", "--csv", "--scale-sim", out]);
+        assert_eq!(ran.code, 0);
+        assert!(ran.stderr.contains(" layers as rows, "), "{}", ran.stderr);
+        let cycles = |text: &str| -> Vec<(String, u64)> {
+            let cells = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+            let layers = cells.filter(|cells| cells[6] != "0");
+            layers.map(|cells| (cells[4].replace("DP", ""), cells[8].parse().unwrap())).collect()
+        };
+        let arguments = ["estimate", out, "--accel", "small-32x32", "--timing", "scale-sim", "--csv"];
+        let again = systole(&arguments).done();
+        assert!(cycles(&again).len() > 2, "{again}");
+        assert_eq!(cycles(&again), cycles(&ran.stdout));
+    }
+
+    #[test]
+    fn the_shape_of_every_node_is_written() {
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("shapes.csv");
+        assert_eq!(run(&["--quiet", "--shapes", out.to_str().unwrap()]).code, 0);
+        let text = fs::read_to_string(out).unwrap();
+        let input = text.lines().nth(1).unwrap();
+        assert!(
+            text.starts_with("node,operator,value,shape\n") && input.starts_with("input,input,input,\"["),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn files_that_need_a_network_refuse_what_is_none() {
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("out.csv");
+        let cases: [(&[&str], &str); 3] = [
+            (
+                &["tests/data/alexnet.csv", "--scale-sim"],
+                "--scale-sim needs a network with shapes (.yaml, .onnx), got the topology `alexnet`",
+            ),
+            (&[SMALL, SMALL, "--shapes"], "--shapes writes one network, got 2"),
+            (&[SMALL, "--batch", "2", "--scale-sim"], "--scale-sim: SCALE-Sim knows one image, got batch 2"),
+        ];
+        for (arguments, message) in cases {
+            let all = [&["--quiet", "estimate", "--accel", "tpu-v1"], arguments, &[out.to_str().unwrap()]].concat();
+            let ran = systole(&all);
+            assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr), (2, "", format!("error: {message}\n")));
+            assert!(!out.exists(), "{arguments:?}");
+        }
+    }
+
+    #[test]
     fn the_parts_of_the_cycles_are_shown_and_sum_to_them() {
         let text = run(&["--timing", "pipelined", "--breakdown"]).done();
         golden("breakdown.txt", &text);

@@ -226,6 +226,72 @@ fn a_stopped_run_is_usable_and_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn a_target_of_half_the_latency_is_kept_and_told() {
+    let untrained = ["--set", "training.epochs=0"];
+    let (_free, free) = folder();
+    assert!(search(&free, &untrained).status.success());
+    let summary = json(free.join("summary.json"));
+    assert!(summary.get("targets").is_none());
+    let half = summary["latency_ms"].as_f64().unwrap() / 2.0;
+    let target = format!("objective.targets.latency-ms=<= {half}");
+    let held = [&untrained[..], &["--set", &target]].concat();
+    let (_kept, out) = folder();
+    let output = search(&out, &held);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = told.lines().find_map(|line| line.strip_prefix("target           latency-ms <= ")).expect("it is told");
+    assert!(line.starts_with(&half.to_string()) && line.ends_with(" to spare"), "{line}");
+    let summary = json(out.join("summary.json"));
+    let result = &summary["targets"][0];
+    assert_eq!(
+        (&result["metric"], &result["relation"], &result["met"]),
+        (&"latency-ms".into(), &"<=".into(), &true.into())
+    );
+    // The hardware batch of the job is 1.
+    assert_eq!(result["value"], summary["latency_ms"]);
+    assert_eq!(result["target"].as_f64().unwrap(), half);
+    assert!(result["value"].as_f64().unwrap() <= half);
+    let history = fs::read_to_string(out.join("history.jsonl")).unwrap();
+    let epochs: Vec<Value> = history.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(epochs[2]["targets"][0]["target"].as_f64().unwrap(), half);
+    // Stopped in the operator stage it has a network that keeps the target, and goes on to the same bytes.
+    let (_stopped, stopped_out) = folder();
+    assert_eq!(stopped(&stopped_out, &held, "-INT", 1).status.code(), Some(130));
+    assert_eq!(json(stopped_out.join("summary.json"))["targets"][0]["met"], true);
+    assert!(search(&stopped_out, &[&held[..], &["--resume"]].concat()).status.success());
+    for file in ["network.yaml", "architecture.yaml"] {
+        assert!(fs::read(out.join(file)).unwrap() == fs::read(stopped_out.join(file)).unwrap(), "{file} differs");
+    }
+}
+
+#[test]
+fn a_target_that_no_network_keeps_ends_in_the_cheapest_and_exit_code_1() {
+    let (_kept, out) = folder();
+    let output = search(&out, &["--set", "training.epochs=0", "--set", "objective.targets.params=<= 1"]);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let [told, notes] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+    let params = json(out.join("summary.json"))["params"].as_u64().unwrap();
+    assert!(told.contains(&format!("params <= 1: {params}.000000, missed by {}.000000", params - 1)), "{told}");
+    let line = "no network of the space keeps the targets; of the cheapest params <= 1 is missed by";
+    assert!(notes.contains(line), "{notes}");
+}
+
+#[test]
+fn a_target_is_read_with_the_job() {
+    let (_kept, out) = folder();
+    let refused = |set: &str| failed(&search(&out, &["--set", set]));
+    let message = refused("objective.targets.utilization=<= 0.5");
+    assert!(
+        message.ends_with("utilization: a target on it says at least, must be `>= NUMBER`, got `<= 0.5`"),
+        "{message}"
+    );
+    let message = refused("objective.targets.energy-uj=<= 0.5");
+    assert!(message.ends_with("which `small-32x32` does not have"), "{message}");
+    let message = refused("objective.targets.flops=<= 0.5");
+    assert!(message.contains("unknown field `flops`, expected one of latency-ms"), "{message}");
+}
+
+#[test]
 fn a_loss_that_is_no_number_keeps_the_history() {
     // A rate of 100 on a decay of 1 multiplies every weight by 99 in each step.
     let wild =

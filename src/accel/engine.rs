@@ -239,15 +239,23 @@ impl Engine {
         all.is_some_and(|all| all <= capacity)
     }
 
-    /// Whether the cycles of a layer are its own, wherever it stands and whatever else there is: no vector unit takes
-    /// time for sums and activations between products, and no tensor stays on chip for another layer's sake.
+    /// Whether no tensor and no weights stay on chip for another layer's sake: the traffic of a layer is its own,
+    /// wherever it stands and whatever else there is.
     #[must_use]
-    pub fn is_local(&self) -> bool {
-        let nothing_stays = self.memory.activation_capacity.is_none() && self.memory.weights == WeightHome::Streamed;
-        match self.timing {
-            Timing::Ideal | Timing::ScaleSim | Timing::UboostCsim => true,
-            Timing::Pipelined => self.vector.is_none() && (nothing_stays || matches!(self.dram, Rate::Unlimited)),
-        }
+    pub fn keeps_nothing(&self) -> bool {
+        self.memory.activation_capacity.is_none() && self.memory.weights == WeightHome::Streamed
+    }
+
+    /// Whether traffic takes time.
+    #[must_use]
+    pub fn times_traffic(&self) -> bool {
+        self.timing == Timing::Pipelined && !matches!(self.dram, Rate::Unlimited)
+    }
+
+    /// Whether vector work takes time.
+    #[must_use]
+    pub fn times_vectors(&self) -> bool {
+        self.timing == Timing::Pipelined && self.vector.is_some()
     }
 
     fn is_vector(&self, gemm: &Gemm) -> bool {

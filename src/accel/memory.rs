@@ -1,9 +1,11 @@
 //! Memories of the accelerator and the way to DRAM.
 
+use num_integer::gcd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::counts::{Wide, small};
+use super::traffic::Operand;
 use crate::units::{Bytes, Megahertz};
 
 /// Memories and their bandwidths; what is not given is no limit, or the default of the timing that asks.
@@ -60,6 +62,9 @@ pub enum WeightHome {
     Streamed,
     /// On chip, where those of the whole network fit the weight memory; else in DRAM.
     Resident,
+    /// On chip, layer by layer in the network's order, where those of the layer fit what the layers before it left of
+    /// the weight memory; else in DRAM.
+    Cached,
 }
 
 /// Whether traffic and vector work of a layer hide behind its array.
@@ -74,12 +79,15 @@ pub enum Overlap {
 }
 
 impl Memory {
-    /// Whether all weights of a network, `weights` in all, are on chip before it runs.
+    /// Room for the weights of a network, `all` in sum, before it runs.
     #[must_use]
-    pub fn holds_weights(&self, weights: Bytes) -> bool {
+    pub fn weight_room(&self, all: Bytes) -> WeightRoom {
+        let capacity = self.weight_capacity.unwrap_or_default();
         match self.weights {
-            WeightHome::Streamed => false,
-            WeightHome::Resident => self.weight_capacity.is_some_and(|capacity| weights <= capacity),
+            // Without end: layers whose weights are rounded up each may need more than their sum.
+            WeightHome::Resident if all <= capacity => WeightRoom { left: Bytes(u64::MAX) },
+            WeightHome::Streamed | WeightHome::Resident => WeightRoom { left: Bytes(0) },
+            WeightHome::Cached => WeightRoom { left: capacity },
         }
     }
 
@@ -91,6 +99,25 @@ impl Memory {
     /// Whether a layer's input fits, as it does where no capacity is given.
     pub(super) fn fits_input(&self, input: Bytes) -> bool {
         self.activation_capacity.is_none_or(|capacity| input <= capacity)
+    }
+}
+
+/// What is left of the weight memory while the layers of a network take their place in it, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WeightRoom {
+    left: Bytes,
+}
+
+impl WeightRoom {
+    /// The weights of the next layer: on chip where they fit what is left, which they then take, else in DRAM.
+    pub fn next(&mut self, weights: Bytes) -> Operand {
+        match self.left.0.checked_sub(weights.0) {
+            Some(left) => {
+                self.left = Bytes(left);
+                Operand::on_chip(weights)
+            }
+            None => Operand::off_chip(weights),
+        }
     }
 }
 
@@ -156,11 +183,6 @@ impl Pace {
     }
 }
 
-/// Greatest common divisor; of nothing and `b`, `b`.
-pub(super) fn gcd(a: Wide, b: Wide) -> Wide {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,14 +202,29 @@ mod tests {
         assert_eq!([0, 1, 18, 19, 182, 183].map(|bytes| pace.cycles(bytes).unwrap()), [0, 1, 1, 2, 10, 11]);
     }
 
+    /// Which of layers with these weights have theirs on chip, in a weight memory of 100 bytes.
+    fn on_chip(weights: WeightHome, layers: &[u64]) -> Vec<bool> {
+        let memory = Memory { weight_capacity: Some(Bytes(100)), weights, ..Memory::default() };
+        let mut room = memory.weight_room(Bytes(layers.iter().sum()));
+        layers.iter().map(|&bytes| room.next(Bytes(bytes)) == Operand::on_chip(Bytes(bytes))).collect()
+    }
+
     #[test]
     fn weights_stay_on_chip_where_asked_and_where_they_fit() {
+        assert_eq!(on_chip(WeightHome::Streamed, &[1, 99]), [false, false]);
+        assert_eq!(on_chip(WeightHome::Resident, &[1, 99]), [true, true]);
+        assert_eq!(on_chip(WeightHome::Resident, &[1, 100]), [false, false]);
         let memory = Memory { weight_capacity: Some(Bytes(100)), ..Memory::default() };
-        assert!(!memory.holds_weights(Bytes(1)));
-        let resident = Memory { weights: WeightHome::Resident, ..memory };
-        assert!(resident.holds_weights(Bytes(100)) && !resident.holds_weights(Bytes(101)));
         assert!(memory.fits_weights(Bytes(100)) && !memory.fits_weights(Bytes(101)));
         assert!(Memory::default().fits_weights(Bytes(u64::MAX)) && Memory::default().fits_input(Bytes(u64::MAX)));
+    }
+
+    #[test]
+    fn cached_weights_take_what_the_layers_before_them_left() {
+        assert_eq!(on_chip(WeightHome::Cached, &[1, 99]), [true, true]);
+        // 100 - 60 leave 40, which 41 pass and 40 fill
+        assert_eq!(on_chip(WeightHome::Cached, &[60, 41, 40, 1]), [true, false, true, false]);
+        assert_eq!(on_chip(WeightHome::Cached, &[101, 100]), [false, true]);
     }
 
     #[test]

@@ -57,8 +57,7 @@ impl Accelerator {
             return Ok(shipped.accelerator()?);
         }
         let path = Path::new(name);
-        let looks_like_a_path = path.extension().is_some() || path.components().count() > 1;
-        if looks_like_a_path || path.exists() {
+        if looks_like_a_path(name) || path.exists() {
             return Ok(Self::load(path)?);
         }
         Err(AccelError::Unknown { name: name.to_owned() })
@@ -73,6 +72,12 @@ impl Shipped {
     pub fn accelerator(&self) -> Result<Accelerator, LoadError> {
         Accelerator::parse(self.text, &format!("accel-models/{}.yaml", self.name))
     }
+}
+
+/// Whether `name` is meant as a path, there or not: it has an extension or a folder.
+pub(crate) fn looks_like_a_path(name: &str) -> bool {
+    let path = Path::new(name);
+    path.extension().is_some() || path.components().count() > 1
 }
 
 fn names() -> String {

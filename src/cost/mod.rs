@@ -12,22 +12,30 @@
 //! and its gradient is linear algebra. At a one-hot choice it is the estimator's own number.
 
 mod liveness;
+mod metric;
+mod peak;
 mod probabilities;
+mod sum;
+mod surroundings;
 mod table;
+mod tape;
+mod within;
 
+pub use metric::{Metric, Valued, exact};
 pub use probabilities::{Probabilities, softmax};
 pub use table::CostError;
+pub use within::{EdgeSum, EdgeTerm, Fold, JoinTerm};
 
-use liveness::Liveness;
-use table::{EdgeTables, QUANTITIES, Tables};
+use liveness::{Liveness, Sum};
+use peak::Memory;
+use sum::Point;
+use surroundings::{Beyond, Surroundings};
+use table::{EdgeTables, Filler, Quantity, WidthTables};
 
-use crate::accel::{Accelerator, Calibration};
+use crate::accel::{Accelerator, Calibration, Engine, Precision};
 use crate::estimate::Target;
-use crate::space::Space;
+use crate::space::{Candidate, OperatorChoice, Space};
 use crate::units::Megahertz;
-
-/// Place of the calibrated milliseconds among the quantities of a table.
-const LAYERS_MS: usize = 2;
 
 /// What stands for the hardware in the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,13 +76,21 @@ pub struct CostModel {
     kind: CostKind,
     pes: f64,
     clock: Megahertz,
-    /// The calibration with the batch, where the accelerator has one.
-    calibration: Option<(Calibration, f64)>,
+    precision: Precision,
+    batch: f64,
+    calibration: Option<Calibration>,
     shape: Probabilities,
     edges: Vec<EdgeTables>,
-    classifier: (usize, Tables),
+    /// For each edge 1 where a candidate is not `zero`.
+    there: Vec<Vec<f64>>,
+    sums: Vec<WidthTables>,
+    /// Where each of the sums stands.
+    standing: Vec<Sum>,
+    classifier: WidthTables,
     liveness: Liveness,
-    local: bool,
+    memory: Memory,
+    /// What is asked where a layer's cost depends on what stands around it.
+    surroundings: Option<Surroundings>,
 }
 
 /// Latency and utilization with their gradients.
@@ -96,43 +112,82 @@ impl CostModel {
     /// # Errors
     /// [`CostError`] where a candidate does not fit its edge or a number overflows.
     pub fn new(space: &Space, target: &Target<'_>, kind: CostKind) -> Result<Self, CostError> {
-        let Accelerator { array, clock, calibration, .. } = target.accelerator;
+        let Accelerator { array, clock, calibration, precision, .. } = target.accelerator;
         #[expect(clippy::cast_precision_loss, reason = "PEs and batches are far below 2^52")]
-        let pes = array.pes() as f64;
+        let (pes, batch) = (array.pes() as f64, target.batch as f64);
+        let engine = target.engine()?;
+        let filler = Filler { space, target, engine: &engine };
+        let (edges, sums) = (filler.edges()?, filler.sums()?);
+        let (standing, sums): (Vec<Sum>, Vec<WidthTables>) = sums.into_iter().unzip();
+        let is_there = |choice: &OperatorChoice| {
+            choice.candidates.iter().map(|candidate| f64::from(u8::from(*candidate != Candidate::Zero))).collect()
+        };
+        let surroundings = (!is_local(target, &engine, &edges)).then(|| Surroundings {
+            space: space.clone(),
+            accelerator: target.accelerator.clone(),
+            timing: target.timing,
+            batch: target.batch,
+        });
         Ok(Self {
             kind,
             pes,
             clock: *clock,
-            calibration: calibration.clone().map(|calibration| (calibration, target.batch as f64)),
+            precision: *precision,
+            batch,
+            calibration: calibration.clone(),
             shape: Probabilities::zeros(space),
-            edges: table::edges(space, target)?,
-            classifier: (space.join(space.last()).width.0, table::classifier(space, target)?),
-            liveness: Liveness::new(space),
-            local: target.engine().map_err(CostError::Estimate)?.is_local(),
+            there: space.edges.iter().map(|edge| is_there(&space.operators[edge.operator.0])).collect(),
+            memory: Memory::new(space, &edges),
+            edges,
+            sums,
+            classifier: filler.classifier()?,
+            liveness: Liveness::new(space, &standing),
+            standing,
+            surroundings,
         })
     }
 
-    /// Whether the expectation is exact. It is not where `P(live)` is the product of two approximations because too many
-    /// choices may cut edges, nor where a layer's cycles depend on what stands around it ([`Engine::is_local`]): the
-    /// tables then price each edge with ends on chip as far as its own layers let them, and no sums of joins.
+    /// Whether the expectation of cycles and energy is exact: the mean over all architectures whose output is reached.
     ///
-    /// [`Engine::is_local`]: crate::accel::Engine::is_local
+    /// At a one-hot choice every number is the estimator's own, whatever this says. Between them it is approximate
+    ///
+    /// - where more than 12 choices may cut edges: `P(live)` is the product of two recursions over ways, as if ways were
+    ///   independent;
+    /// - where a layer's cost depends on what stands around it: tensors stay on chip where all layers at them agree,
+    ///   weights where those of the whole network fit, and an activation at the beginning of a candidate is free where
+    ///   the layer before can do it on the way. The tables then price each part as far as its own layers tell, and the
+    ///   sum moves by what the likeliest network costs beyond its parts; the gradient is that of the tables.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.local && self.liveness.is_exact()
+        self.surroundings.is_none() && self.liveness.is_exact()
     }
 
     /// Expected cycles and MACs where the choices follow `probabilities`.
     #[must_use]
     pub fn expect(&self, probabilities: &Probabilities) -> ExpectedCost {
-        let [cycles, macs] = [0, 1].map(|quantity| self.quantity(probabilities, quantity));
-        ExpectedCost { cycles: cycles.0, cycles_gradient: cycles.1, macs: macs.0, macs_gradient: macs.1 }
+        self.expect_at(&Point::new(self, probabilities))
+    }
+
+    fn expect_at(&self, point: &Point<'_>) -> ExpectedCost {
+        let [cycles, macs] = [Quantity::Cycles, Quantity::Macs].map(|quantity| point.expect(quantity));
+        let beyond = self.beyond(point).cycles;
+        ExpectedCost {
+            cycles: cycles.value + beyond,
+            cycles_gradient: cycles.gradient,
+            macs: macs.value,
+            macs_gradient: macs.gradient,
+        }
+    }
+
+    fn beyond(&self, point: &Point<'_>) -> Beyond {
+        self.surroundings.as_ref().map_or(Beyond::default(), |surroundings| surroundings.beyond(point))
     }
 
     /// Latency and utilization as the objective sees them.
     #[must_use]
     pub fn hardware(&self, probabilities: &Probabilities) -> Hardware {
-        let cost = self.expect(probabilities);
+        let point = Point::new(self, probabilities);
+        let cost = self.expect_at(&point);
         let scale = self.clock.milliseconds_of(1.0);
         match self.kind {
             CostKind::Expected => {
@@ -147,7 +202,7 @@ impl CostModel {
                 utilization_gradient.add_scaled(&cost.cycles_gradient, by_cycles);
                 let (latency_ms, latency_gradient) = match &self.calibration {
                     None => (cost.cycles * scale, cost.cycles_gradient.scaled(scale)),
-                    Some((calibration, batch)) => self.calibrated(probabilities, calibration, *batch),
+                    Some(calibration) => self.calibrated(&point, calibration),
                 };
                 Hardware { latency_ms, utilization, latency_gradient, utilization_gradient }
             }
@@ -160,43 +215,54 @@ impl CostModel {
         }
     }
 
-    /// Calibrated time of the expected sum over layers, with the constant and under the ceiling, and its gradient.
-    fn calibrated(&self, probabilities: &Probabilities, calibration: &Calibration, batch: f64) -> (f64, Probabilities) {
-        let (layers_ms, gradient) = self.quantity(probabilities, LAYERS_MS);
-        let image = calibration.image(layers_ms);
-        (batch * image.ms, gradient.scaled(batch * image.slope))
+    /// `metric` where the choices follow `probabilities`; at a one-hot choice what [`exact`] reads off the estimate of
+    /// the network.
+    ///
+    /// Weights are parameters at the precision of a weight, not rounded up to whole bytes. The peak of activations is
+    /// approximate between one-hot choices: the largest of the expected values alive at each edge and sum, ways by which
+    /// a tensor is held on taken as independent.
+    #[must_use]
+    pub fn metric(&self, metric: Metric, probabilities: &Probabilities) -> Valued {
+        let kib = |bits: u32| f64::from(bits) / 8.0 / 1024.0;
+        let hardware = || self.hardware(probabilities);
+        let point = || Point::new(self, probabilities);
+        match metric {
+            Metric::LatencyMs => {
+                let Hardware { latency_ms: value, latency_gradient: gradient, .. } = hardware();
+                Valued { value, gradient }
+            }
+            Metric::Utilization => {
+                let Hardware { utilization: value, utilization_gradient: gradient, .. } = hardware();
+                Valued { value, gradient }
+            }
+            Metric::EnergyUj => {
+                let point = point();
+                let Valued { value, gradient } = point.expect(Quantity::EnergyPj);
+                Valued { value: value + self.beyond(&point).energy_pj, gradient }.scaled(1e-6)
+            }
+            Metric::Macs => point().expect(Quantity::Macs),
+            Metric::Params => point().expect(Quantity::Params),
+            Metric::WeightKib => point().expect(Quantity::Params).scaled(kib(self.precision.weight_bits)),
+            Metric::PeakActivationKib => {
+                self.memory.peak(&point()).scaled(self.batch * kib(self.precision.activation_bits))
+            }
+        }
     }
 
-    fn quantity(&self, probabilities: &Probabilities, quantity: usize) -> (f64, Probabilities) {
-        debug_assert!(quantity < QUANTITIES);
-        let mut gradient = self.shape.clone();
-        // Cost of each edge given that it is there and live, and of each of its candidates.
-        let costs: Vec<Vec<f64>> = self.edges.iter().map(|edge| edge.values(probabilities, quantity)).collect();
-        let live = self.liveness.expect(probabilities, |edge| {
-            let chosen = &probabilities.operators[self.edges[edge].operator];
-            costs[edge].iter().zip(chosen).map(|(cost, r)| cost * r).sum()
-        });
-        for (operator, by_zero) in live.by_zero {
-            let zero = self.liveness.zero(operator).expect("only choices that may cut have a gradient by zero");
-            gradient.operators[operator][zero] += by_zero;
-        }
-        for (place, edge) in self.edges.iter().enumerate() {
-            let weight = live.weights[place];
-            for (slot, cost) in gradient.operators[edge.operator].iter_mut().zip(&costs[place]) {
-                *slot += weight * cost;
-            }
-            edge.width_gradient(probabilities, quantity, weight, &mut gradient);
-        }
-        let (width, table) = &self.classifier;
-        let mut value = live.value;
-        for (slot, (cost, p)) in
-            gradient.widths[*width].iter_mut().zip(table.quantity(quantity).iter().zip(&probabilities.widths[*width]))
-        {
-            *slot += cost;
-            value += cost * p;
-        }
-        (value, gradient)
+    /// Calibrated time of the expected sum over layers, with the constant and under the ceiling, and its gradient.
+    fn calibrated(&self, point: &Point<'_>, calibration: &Calibration) -> (f64, Probabilities) {
+        let Valued { value, gradient } = point.expect(Quantity::LayersMs);
+        let image = calibration.image(value);
+        (self.batch * image.ms, gradient.scaled(self.batch * image.slope))
     }
+}
+
+/// Whether cycles and energy of every part of a network are its own, wherever it stands.
+fn is_local(target: &Target<'_>, engine: &Engine, edges: &[EdgeTables]) -> bool {
+    let energy = target.accelerator.energy.is_some();
+    let traffic = engine.keeps_nothing() || !(engine.times_traffic() || energy);
+    let vectors = engine.times_vectors() || (energy && target.accelerator.vector.is_some());
+    traffic && !(vectors && edges.iter().any(EdgeTables::takes_fusion))
 }
 
 #[cfg(test)]

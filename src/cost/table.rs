@@ -5,24 +5,67 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::liveness::Sum;
 use super::probabilities::Probabilities;
-use crate::accel::Cost;
-use crate::estimate::{EstimateError, Target};
-use crate::network::{Network, NetworkError};
-use crate::space::{Candidate, DeriveError, Edge, Space};
+use crate::accel::Engine;
+use crate::estimate::{EstimateError, FragmentCost, Target};
+use crate::network::NetworkError;
+use crate::space::{Candidate, DeriveError, Edge, JoinId, Space};
 
-/// Cycles, MACs, and calibrated milliseconds of layers (nought where the accelerator is not calibrated).
-pub(super) const QUANTITIES: usize = 3;
-
-/// What one option costs.
-#[derive(Debug, Clone, Copy)]
-struct OptionCost {
-    whole: Cost,
-    layers_ms: f64,
+/// What the tables hold of a part of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quantity {
+    /// Clock cycles.
+    Cycles,
+    /// Multiply-accumulates.
+    Macs,
+    /// Calibrated milliseconds of layers for one image; nought where the accelerator is not calibrated.
+    LayersMs,
+    /// Picojoules; nought where the accelerator has no table.
+    EnergyPj,
+    /// Learned values.
+    Params,
+    /// Most values alive at once beside the input, for one image.
+    Held,
+    /// Most values alive at once, the input among them until its last use, for one image.
+    Last,
+    /// Values of the output's own memory, for one image.
+    Output,
+    /// 1 where the output is the input's memory.
+    IsInput,
 }
 
-/// Why the tables of a space cannot be filled.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+impl Quantity {
+    const ALL: [Self; 9] = [
+        Self::Cycles,
+        Self::Macs,
+        Self::LayersMs,
+        Self::EnergyPj,
+        Self::Params,
+        Self::Held,
+        Self::Last,
+        Self::Output,
+        Self::IsInput,
+    ];
+
+    #[expect(clippy::cast_precision_loss, reason = "expectations are floating point; below 2^53 they are exact")]
+    fn of(self, cost: &FragmentCost) -> f64 {
+        match self {
+            Self::Cycles => cost.whole.cycles.0 as f64,
+            Self::Macs => cost.whole.macs.0 as f64,
+            Self::LayersMs => cost.layers_ms,
+            Self::EnergyPj => cost.whole.energy.0,
+            Self::Params => cost.params as f64,
+            Self::Held => cost.alive.held as f64,
+            Self::Last => cost.alive.last as f64,
+            Self::Output => cost.alive.output as f64,
+            Self::IsInput => f64::from(u8::from(cost.alive.is_input())),
+        }
+    }
+}
+
+/// Why the costs of a space cannot be found.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CostError {
     /// A candidate does not fit its edge.
     #[error("edge `{edge}`: {source}")]
@@ -43,26 +86,43 @@ pub enum CostError {
 /// Costs over options of widths, row by row where there are two.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tables {
-    quantities: [Vec<f64>; QUANTITIES],
+    /// In the order of [`Quantity::ALL`]; nothing where all are nought.
+    quantities: [Option<Vec<f64>>; Quantity::ALL.len()],
+    /// Whether any of them begins with what the layer before may do on the way.
+    takes_fusion: bool,
 }
 
 impl Tables {
-    fn of(costs: &[OptionCost]) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "expectations are floating point; below 2^53 they are exact")]
-        let quantities = [
-            costs.iter().map(|cost| cost.whole.cycles.0 as f64).collect(),
-            costs.iter().map(|cost| cost.whole.macs.0 as f64).collect(),
-            costs.iter().map(|cost| cost.layers_ms).collect(),
-        ];
-        Self { quantities }
+    fn of(costs: &[FragmentCost]) -> Self {
+        let column = |quantity: Quantity| {
+            let column: Vec<f64> = costs.iter().map(|cost| quantity.of(cost)).collect();
+            column.iter().any(|&cost| cost != 0.0).then_some(column)
+        };
+        Self { quantities: Quantity::ALL.map(column), takes_fusion: costs.iter().any(|cost| cost.takes_fusion) }
     }
 
-    pub(super) fn quantity(&self, quantity: usize) -> &[f64] {
-        &self.quantities[quantity]
+    pub(super) fn quantity(&self, quantity: Quantity) -> Option<&[f64]> {
+        self.quantities[quantity as usize].as_deref()
+    }
+}
+
+/// Costs over the options of one width: of the classifier, or of a sum.
+#[derive(Debug, Clone)]
+pub(super) struct WidthTables {
+    pub(super) width: usize,
+    pub(super) tables: Tables,
+}
+
+impl WidthTables {
+    pub(super) fn value(&self, probabilities: &Probabilities, quantity: Quantity) -> f64 {
+        self.tables.quantity(quantity).map_or(0.0, |table| dot(table, &probabilities.widths[self.width]))
     }
 
-    fn is_free(&self) -> bool {
-        self.quantities.iter().flatten().all(|&cost| cost == 0.0)
+    /// Adds `weight` times the gradient of the value.
+    pub(super) fn gradient(&self, quantity: Quantity, weight: f64, gradient: &mut Probabilities) {
+        if let Some(table) = self.tables.quantity(quantity) {
+            add(&mut gradient.widths[self.width], table, weight);
+        }
     }
 }
 
@@ -75,14 +135,22 @@ enum Ends {
     One,
 }
 
-/// One edge: its choices, and for each candidate its costs; nothing for those that are free everywhere.
+/// One edge: its choices, and for each candidate its costs.
 #[derive(Debug, Clone)]
 pub(super) struct EdgeTables {
     pub(super) operator: usize,
-    source: usize,
-    target: usize,
+    pub(super) source: usize,
+    pub(super) target: usize,
     ends: Ends,
-    candidates: Vec<Option<Arc<Tables>>>,
+    pub(super) candidates: Vec<Arc<Tables>>,
+}
+
+/// Expected costs of one quantity on an edge.
+pub(super) struct EdgeCosts {
+    /// Of each candidate, over the widths of the ends.
+    pub(super) of_candidates: Vec<f64>,
+    /// Of each candidate and source option, over the widths of the target; nothing where both ends are one choice.
+    rows: Vec<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -106,98 +174,153 @@ fn ends(space: &Space, edge: &Edge) -> Ends {
     if space.join(edge.from).width == space.join(edge.to).width { Ends::One } else { Ends::Two }
 }
 
-/// The tables of all edges; equal ones are made once, in parallel.
-pub(super) fn edges(space: &Space, target: &Target<'_>) -> Result<Vec<EdgeTables>, CostError> {
-    let mut wanted: Vec<(Key, &Edge, &Candidate)> = Vec::new();
-    let mut seen: HashMap<Key, usize> = HashMap::new();
-    for edge in &space.edges {
-        for candidate in space.candidates(edge) {
-            let key = key(space, edge, candidate);
-            if !seen.contains_key(&key) {
-                seen.insert(key.clone(), wanted.len());
-                wanted.push((key, edge, candidate));
+/// What fills tables.
+#[derive(Clone, Copy)]
+pub(super) struct Filler<'a> {
+    pub(super) space: &'a Space,
+    pub(super) target: &'a Target<'a>,
+    pub(super) engine: &'a Engine,
+}
+
+impl Filler<'_> {
+    /// The tables of all edges; equal ones are made once, in parallel.
+    pub(super) fn edges(&self) -> Result<Vec<EdgeTables>, CostError> {
+        let space = self.space;
+        let mut wanted: Vec<(Key, &Edge, &Candidate)> = Vec::new();
+        let mut seen: HashMap<Key, usize> = HashMap::new();
+        for edge in &space.edges {
+            for candidate in space.candidates(edge) {
+                let key = key(space, edge, candidate);
+                if !seen.contains_key(&key) {
+                    seen.insert(key.clone(), wanted.len());
+                    wanted.push((key, edge, candidate));
+                }
             }
         }
+        let made: Result<Vec<Arc<Tables>>, CostError> =
+            wanted.par_iter().map(|(_, edge, candidate)| Ok(Arc::new(self.fill(edge, candidate)?))).collect();
+        let made = made?;
+        let tables = space.edges.iter().map(|edge| EdgeTables {
+            operator: edge.operator.0,
+            source: space.join(edge.from).width.0,
+            target: space.join(edge.to).width.0,
+            ends: ends(space, edge),
+            candidates: space.candidates(edge).iter().map(|c| made[seen[&key(space, edge, c)]].clone()).collect(),
+        });
+        Ok(tables.collect())
     }
-    let made: Result<Vec<Option<Arc<Tables>>>, CostError> = wanted
-        .par_iter()
-        .map(|(_, edge, candidate)| {
-            let tables = fill(space, edge, candidate, target)?;
-            Ok((!tables.is_free()).then(|| Arc::new(tables)))
-        })
-        .collect();
-    let made = made?;
-    let tables = space.edges.iter().map(|edge| EdgeTables {
-        operator: edge.operator.0,
-        source: space.join(edge.from).width.0,
-        target: space.join(edge.to).width.0,
-        ends: ends(space, edge),
-        candidates: space.candidates(edge).iter().map(|c| made[seen[&key(space, edge, c)]].clone()).collect(),
-    });
-    Ok(tables.collect())
-}
 
-fn fill(space: &Space, edge: &Edge, candidate: &Candidate, target: &Target<'_>) -> Result<Tables, CostError> {
-    let one = |in_width, out_width| {
-        let fragment = space.fragment(edge, candidate, in_width, out_width);
-        let fragment = fragment.map_err(|source| CostError::Network { edge: edge.name.clone(), source })?;
-        cost(&fragment, target)
-    };
-    let (sources, targets) = (space.options(edge.from), space.options(edge.to));
-    let costs: Result<Vec<OptionCost>, CostError> = match ends(space, edge) {
-        Ends::One => sources.iter().map(|&width| one(width, width)).collect(),
-        Ends::Two => {
-            sources.iter().flat_map(|&i| targets.iter().map(move |&j| (i, j))).map(|(i, j)| one(i, j)).collect()
+    fn fill(&self, edge: &Edge, candidate: &Candidate) -> Result<Tables, CostError> {
+        if *candidate == Candidate::Zero {
+            return Ok(Tables::of(&[]));
         }
-    };
-    Ok(Tables::of(&costs?))
-}
+        let space = self.space;
+        let one = |in_width, out_width| {
+            let fragment = space.fragment(edge, candidate, in_width, out_width);
+            let fragment = fragment.map_err(|source| CostError::Network { edge: edge.name.clone(), source })?;
+            Ok(self.target.fragment_cost(self.engine, &fragment)?)
+        };
+        let (sources, targets) = (space.options(edge.from), space.options(edge.to));
+        let costs: Result<Vec<FragmentCost>, CostError> = match ends(space, edge) {
+            Ends::One => sources.iter().map(|&width| one(width, width)).collect(),
+            Ends::Two => {
+                sources.iter().flat_map(|&i| targets.iter().map(move |&j| (i, j))).map(|(i, j)| one(i, j)).collect()
+            }
+        };
+        Ok(Tables::of(&costs?))
+    }
 
-fn cost(network: &Network, target: &Target<'_>) -> Result<OptionCost, CostError> {
-    Ok(OptionCost { whole: target.fragment_cost(network)?, layers_ms: target.network_layers_ms(network)? })
-}
+    /// The sums that may stand at joins and cost anything.
+    pub(super) fn sums(&self) -> Result<Vec<(Sum, WidthTables)>, CostError> {
+        let mut sums = Vec::new();
+        for join in 0..self.space.joins.len() {
+            let into = self.space.edges.iter().filter(|edge| edge.to.0 == join).count();
+            for branches in 2..=into {
+                let tables = self.over_widths(JoinId(join), |width| {
+                    let fragment = self.space.sum_fragment(JoinId(join), branches, width);
+                    let edge = || self.space.joins[join].name.clone();
+                    fragment.map_err(|source| CostError::Network { edge: edge(), source })
+                })?;
+                let costs = [Quantity::Cycles, Quantity::EnergyPj];
+                if costs.into_iter().any(|quantity| tables.tables.quantity(quantity).is_some()) {
+                    sums.push((Sum { join, branches }, tables));
+                }
+            }
+        }
+        Ok(sums)
+    }
 
-/// The classifier's costs over the widths of the last join.
-pub(super) fn classifier(space: &Space, target: &Target<'_>) -> Result<Tables, CostError> {
-    let one = |&width: &u64| cost(&space.classifier_fragment(width)?, target);
-    let costs: Result<Vec<OptionCost>, CostError> = space.options(space.last()).iter().map(one).collect();
-    Ok(Tables::of(&costs?))
+    /// The classifier's costs.
+    pub(super) fn classifier(&self) -> Result<WidthTables, CostError> {
+        self.over_widths(self.space.last(), |width| Ok(self.space.classifier_fragment(width)?))
+    }
+
+    fn over_widths(
+        &self,
+        join: JoinId,
+        fragment: impl Fn(u64) -> Result<crate::network::Network, CostError>,
+    ) -> Result<WidthTables, CostError> {
+        let one = |&width: &u64| Ok(self.target.fragment_cost(self.engine, &fragment(width)?)?);
+        let costs: Result<Vec<FragmentCost>, CostError> = self.space.options(join).iter().map(one).collect();
+        Ok(WidthTables { width: self.space.join(join).width.0, tables: Tables::of(&costs?) })
+    }
 }
 
 impl EdgeTables {
+    /// Whether a candidate begins with what the layer before may do on the way.
+    pub(super) fn takes_fusion(&self) -> bool {
+        self.candidates.iter().any(|tables| tables.takes_fusion)
+    }
+
+    /// Whether a candidate has any of it.
+    pub(super) fn has(&self, quantity: Quantity) -> bool {
+        self.candidates.iter().any(|tables| tables.quantity(quantity).is_some())
+    }
+
     /// Expected cost of each candidate over the widths of the ends.
-    pub(super) fn values(&self, probabilities: &Probabilities, quantity: usize) -> Vec<f64> {
+    pub(super) fn costs(&self, probabilities: &Probabilities, quantity: Quantity) -> EdgeCosts {
         let (p, q) = (&probabilities.widths[self.source], &probabilities.widths[self.target]);
-        let one = |table: &Arc<Tables>| match self.ends {
-            Ends::One => dot(table.quantity(quantity), p),
-            Ends::Two => table.quantity(quantity).chunks_exact(q.len()).zip(p).map(|(row, p)| p * dot(row, q)).sum(),
-        };
-        self.candidates.iter().map(|table| table.as_ref().map_or(0.0, one)).collect()
+        let mut costs = EdgeCosts { of_candidates: Vec::with_capacity(self.candidates.len()), rows: Vec::new() };
+        for tables in &self.candidates {
+            let cost = match (tables.quantity(quantity), self.ends) {
+                (None, _) => 0.0,
+                (Some(table), Ends::One) => dot(table, p),
+                (Some(table), Ends::Two) => {
+                    let start = costs.rows.len();
+                    costs.rows.extend(table.chunks_exact(q.len()).map(|row| dot(row, q)));
+                    dot(&costs.rows[start..], p)
+                }
+            };
+            costs.of_candidates.push(cost);
+        }
+        costs
     }
 
     /// Adds `weight` times the gradient of the edge's expected cost by the probabilities of its ends' widths.
     pub(super) fn width_gradient(
         &self,
         probabilities: &Probabilities,
-        quantity: usize,
+        (quantity, costs): (Quantity, &EdgeCosts),
         weight: f64,
         gradient: &mut Probabilities,
     ) {
         let chosen = &probabilities.operators[self.operator];
         let (p, q) = (&probabilities.widths[self.source], &probabilities.widths[self.target]);
-        for (table, r) in self.candidates.iter().zip(chosen) {
+        let mut rows = costs.rows.chunks_exact(p.len());
+        for (tables, r) in self.candidates.iter().zip(chosen) {
+            let Some(table) = tables.quantity(quantity) else { continue };
             let factor = weight * r;
-            let Some(table) = table else { continue };
-            if factor == 0.0 {
-                continue;
-            }
-            let table = table.quantity(quantity);
             match self.ends {
                 Ends::One => add(&mut gradient.widths[self.source], table, factor),
                 Ends::Two => {
-                    for (i, row) in table.chunks_exact(q.len()).enumerate() {
-                        gradient.widths[self.source][i] += factor * dot(row, q);
-                        add(&mut gradient.widths[self.target], row, factor * p[i]);
+                    let by_source = rows.next().expect("a row of sums for each candidate that costs");
+                    if factor == 0.0 {
+                        continue;
+                    }
+                    add(&mut gradient.widths[self.source], by_source, factor);
+                    let by_target = &mut gradient.widths[self.target];
+                    for (row, p) in table.chunks_exact(q.len()).zip(p).filter(|(_, p)| **p != 0.0) {
+                        add(by_target, row, factor * p);
                     }
                 }
             }

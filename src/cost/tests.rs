@@ -2,12 +2,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::*;
-use crate::accel::{Timing, VectorUnit};
+use crate::accel::{Timing, VectorUnit, WeightHome};
 use crate::estimate;
 use crate::load;
 use crate::network::Shape;
 use crate::space::Architecture;
 use crate::space::file::{Setting, SpaceFile};
+use crate::units::Bytes;
 
 /// Two cells of three edges on a map of side 8; `SHARING` and `OPERATORS` are put in, widths are 6, 10 and 14.
 const CELLS: &str = "stem:
@@ -135,22 +136,22 @@ fn probability(at: &Probabilities, architecture: &Architecture) -> f64 {
 }
 
 /// Cycles and MACs by deriving and estimating; nothing where the output is cut off.
-fn estimated(space: &Space, architecture: &Architecture) -> Option<[u64; 2]> {
-    let accelerator = accelerator();
-    let target = Target { batch: 2, ..Target::of(&accelerator) };
+fn estimated(space: &Space, architecture: &Architecture, accelerator: &Accelerator) -> Option<[u64; 2]> {
+    let target = Target { batch: 2, ..Target::of(accelerator) };
     let total = estimate::network(&space.derive(architecture).ok()?, &target).unwrap().total;
     Some([total.cycles.0, total.macs.0])
 }
 
-fn check_enumeration(space: &Space, architectures: usize) {
-    let model = model(space, CostKind::Expected);
+fn check_enumeration(space: &Space, architectures: usize, accelerator: &Accelerator) {
+    let target = Target { batch: 2, ..Target::of(accelerator) };
+    let model = CostModel::new(space, &target, CostKind::Expected).unwrap();
     assert!(model.is_exact());
     let at = interior(space, 7);
     let all = all_architectures(space);
     assert_eq!(all.len(), architectures);
     let (mut sums, mut reached) = ([0.0; 2], 0.0);
     for architecture in &all {
-        let Some(values) = estimated(space, architecture) else { continue };
+        let Some(values) = estimated(space, architecture, accelerator) else { continue };
         let probability = probability(&at, architecture);
         reached += probability;
         for (sum, value) in sums.iter_mut().zip(values) {
@@ -168,13 +169,20 @@ fn check_enumeration(space: &Space, architectures: usize) {
 #[test]
 fn the_expectation_over_shared_cells_is_that_of_all_architectures() {
     // 3 shared edges of 4 candidates, 4 joins of 3 widths: 4^3 * 3^4 = 5,184.
-    check_enumeration(&cells("[conv: { kernel: [1, 3] }, identity, zero]", "shared", 2), 5_184);
+    check_enumeration(&cells("[conv: { kernel: [1, 3] }, identity, zero]", "shared", 2), 5_184, &accelerator());
 }
 
 #[test]
 fn the_expectation_over_cells_of_their_own_is_that_of_all_architectures() {
     // 6 edges of 2 candidates, 4 joins of 3 widths: 2^6 * 3^4 = 5,184.
-    check_enumeration(&cells("[separable: { kernel: 3 }, zero]", "own", 2), 5_184);
+    check_enumeration(&cells("[separable: { kernel: 3 }, zero]", "own", 2), 5_184, &accelerator());
+}
+
+#[test]
+fn the_expectation_holds_the_sums_that_a_vector_unit_does() {
+    let accelerator = Accelerator { vector: Some(SLOW_VECTOR), ..slow() };
+    check_enumeration(&cells("[conv: { kernel: [1, 3] }, identity, zero]", "shared", 2), 5_184, &accelerator);
+    check_enumeration(&cells("[separable: { kernel: 3 }, zero]", "own", 2), 5_184, &accelerator);
 }
 
 #[test]
@@ -213,29 +221,55 @@ fn an_output_that_is_cut_off_for_certain_costs_the_classifier() {
     assert!(cost.cycles > 0.0 && cost.cycles_gradient.is_finite());
 }
 
-#[test]
-fn memory_that_keeps_nothing_is_exact_and_what_stands_around_a_layer_is_not() {
-    let space = cells("[conv: { kernel: [1, 3] }, zero]", "shared", 1);
-    let mut accelerator = Accelerator::parse(
+/// An array of 8 x 8 behind a slow DRAM.
+fn slow() -> Accelerator {
+    Accelerator::parse(
         "name: a\narray: { rows: 8, cols: 8 }\ndataflow: weight-stationary\nclock-mhz: 1000\n\
          memory: { bandwidth-gb-per-s: 1, accumulator-rows: 7 }\n",
         "a.yaml",
     )
-    .unwrap();
-    let exact = |accelerator: &Accelerator| {
-        let target = Target::of(accelerator);
-        let model = CostModel::new(&space, &target, CostKind::Expected).unwrap();
-        let same = all_architectures(&space).into_iter().filter_map(|architecture| {
-            let network = space.derive(&architecture).ok()?;
-            let cycles = target.network_cost(&network).unwrap().cycles.0 as f64;
-            Some((model.expect(&Probabilities::one_hot(&space, &architecture)).cycles - cycles).abs() <= 1e-9 * cycles)
-        });
-        let same: Vec<bool> = same.collect();
-        (model.is_exact(), same.into_iter().all(|same| same))
-    };
-    assert_eq!(exact(&accelerator), (true, true));
-    accelerator.vector = Some(VectorUnit { lanes: 1, ops_per_cycle: 1, exponential_factor: 1 });
-    assert_eq!(exact(&accelerator), (false, false));
+    .unwrap()
+}
+
+const SLOW_VECTOR: VectorUnit = VectorUnit { lanes: 1, ops_per_cycle: 1, exponential_factor: 1 };
+
+/// Whether the model calls itself exact, and in how many of all architectures cycles differ at one-hot choices.
+fn differing(space: &Space, accelerator: &Accelerator) -> (bool, usize) {
+    let target = Target::of(accelerator);
+    let model = CostModel::new(space, &target, CostKind::Expected).unwrap();
+    let differs = all_architectures(space).into_iter().filter(|architecture| {
+        let Ok(network) = space.derive(architecture) else { return false };
+        let cycles = target.network_cost(&network).unwrap().cycles.0 as f64;
+        model.expect(&Probabilities::one_hot(space, architecture)).cycles != cycles
+    });
+    (model.is_exact(), differs.count())
+}
+
+#[test]
+fn sums_of_joins_and_what_stands_around_a_layer_are_in_the_cycles_of_every_architecture() {
+    let space = cells("[conv: { kernel: [1, 3] }, zero]", "shared", 1);
+    let mut accelerator = slow();
+    assert_eq!(differing(&space, &accelerator), (true, 0));
+    accelerator.vector = Some(SLOW_VECTOR);
+    assert_eq!(differing(&space, &accelerator), (true, 0));
+    accelerator.memory.activation_capacity = Some(Bytes(2000));
+    assert_eq!(differing(&space, &accelerator), (false, 0));
+    // Whether the first ReLU of a candidate is free depends on the layer before.
+    let before = cells("[conv: { kernel: [1, 3], order: relu-conv-norm }, zero]", "shared", 1);
+    accelerator.memory.activation_capacity = None;
+    assert_eq!(differing(&before, &accelerator), (false, 0));
+}
+
+#[test]
+fn weights_of_the_whole_network_stay_on_chip_or_none_do() {
+    let space = cells("[conv: { kernel: [1, 3] }, zero]", "shared", 1);
+    let mut accelerator = slow();
+    accelerator.memory.weights = WeightHome::Resident;
+    accelerator.memory.weight_capacity = Some(Bytes(9000));
+    let resident = |architecture: &Architecture| Some(space.derive(architecture).ok()?.params() <= 9000);
+    let kept: Vec<bool> = all_architectures(&space).iter().filter_map(resident).collect();
+    assert!(kept.contains(&true) && kept.contains(&false));
+    assert_eq!(differing(&space, &accelerator), (false, 0));
 }
 
 #[test]
@@ -261,7 +295,7 @@ fn the_product_form_is_exact_at_one_hot_choices() {
     for _ in 0..100 {
         let architecture = random_architecture(&space, &mut stream);
         let cost = model.expect(&Probabilities::one_hot(&space, &architecture));
-        if let Some(values) = estimated(&space, &architecture) {
+        if let Some(values) = estimated(&space, &architecture, &accelerator()) {
             let [cycles, macs] = values.map(|value| value as f64);
             assert_eq!([cost.cycles, cost.macs], [cycles, macs], "{architecture:?}");
         }
@@ -334,6 +368,64 @@ fn utilization_at_one_hot_choices_is_that_of_the_estimate() {
     }
 }
 
+/// An array of 4 x 4 with energies, so that every metric is known.
+fn energetic() -> Accelerator {
+    Accelerator::parse(
+        "name: e\narray: { rows: 4, cols: 4 }\ndataflow: weight-stationary\nclock-mhz: 1000\n\
+         energy: { mac-pj: 0.5, register-pj-per-byte: 0.25, sram-pj-per-byte: 2, dram-pj-per-byte: 100 }\n\
+         precision: { weight-bits: 16, activation-bits: 8, accumulator-bits: 32 }\n",
+        "e.yaml",
+    )
+    .unwrap()
+}
+
+#[test]
+fn metrics_at_one_hot_choices_are_those_of_the_estimate() {
+    let accelerator = Accelerator { vector: Some(SLOW_VECTOR), timing: Timing::Pipelined, ..energetic() };
+    let target = Target { batch: 3, ..Target::of(&accelerator) };
+    let many_cuts = "[conv: { kernel: 3 }, identity, zero]";
+    let first_relu = "[conv: { kernel: 3, order: relu-conv-norm }, max-pool: { kernel: 3 }, identity, zero]";
+    let spaces = [(MANY, "shared", 2), (MANY, "own", 2), (many_cuts, "own", 5), (first_relu, "shared", 2)];
+    for space in
+        spaces.map(|(operators, sharing, count)| cells(operators, sharing, count)).into_iter().chain([space(CHAIN)])
+    {
+        let model = CostModel::new(&space, &target, CostKind::Expected).unwrap();
+        let mut stream = ChaCha8Rng::seed_from_u64(11);
+        let mut reached = 0;
+        for _ in 0..60 {
+            let architecture = random_architecture(&space, &mut stream);
+            let Ok(network) = space.derive(&architecture) else { continue };
+            let estimate = estimate::network(&network, &target).unwrap();
+            let at = Probabilities::one_hot(&space, &architecture);
+            for metric in Metric::ALL {
+                let (found, expected) = (model.metric(metric, &at).value, exact(metric, &estimate));
+                assert!((found - expected).abs() <= 1e-12 * expected, "{metric:?}: {found} is not {expected}");
+            }
+            reached += 1;
+        }
+        assert!(reached >= 20, "{reached}");
+    }
+}
+
+#[test]
+fn gradients_of_every_metric_agree_with_central_differences() {
+    let accelerator = Accelerator { vector: Some(SLOW_VECTOR), timing: Timing::Pipelined, ..energetic() };
+    for space in [space(CHAIN), cells(MANY, "shared", 2), cells("[conv: { kernel: 3 }, identity, zero]", "own", 5)] {
+        let model = CostModel::new(&space, &Target::of(&accelerator), CostKind::Expected).unwrap();
+        let at = interior(&space, 9);
+        for metric in Metric::ALL {
+            check_gradient(&at, &model.metric(metric, &at).gradient, |p| model.metric(metric, p).value);
+        }
+    }
+}
+
+#[test]
+fn the_names_of_metrics_are_those_of_their_yaml_form() {
+    for metric in Metric::ALL {
+        assert_eq!(load::parse::<Metric>(metric.name(), "a.yaml").unwrap(), metric);
+    }
+}
+
 #[test]
 fn a_softmax_of_large_logits_is_finite() {
     // exp(1000) is infinite; differences of 0 and -1: 1 / (1 + e^-1) and the rest.
@@ -393,5 +485,41 @@ fn the_gradient_of_calibrated_latency_is_that_of_differences() {
         let model = CostModel::new(&space, &Target::of(&accelerator), CostKind::Expected).unwrap();
         let at = interior(&space, 4);
         check_gradient(&at, &model.hardware(&at).latency_gradient, |p| model.hardware(p).latency_ms);
+    }
+}
+
+#[test]
+fn a_bound_on_a_metric_is_one_on_the_sum_over_live_edges() {
+    let space = cells("[conv: { kernel: 3 }, identity, zero]", "shared", 2);
+    for ceiling in [None, Some(0.02)] {
+        let accelerator = calibrated(ceiling);
+        let target = Target { batch: 2, ..Target::of(&accelerator) };
+        let model = CostModel::new(&space, &target, CostKind::Expected).unwrap();
+        let mut stream = ChaCha8Rng::seed_from_u64(3);
+        for _ in 0..40 {
+            let architecture = random_architecture(&space, &mut stream);
+            let Ok(network) = space.derive(&architecture) else { continue };
+            let estimate = estimate::network(&network, &target).unwrap();
+            let zero = |operator: usize| space.operators[operator].zero() == Some(architecture.operators[operator]);
+            let live = space.live(|edge| zero(edge.operator.0));
+            for metric in [Metric::LatencyMs, Metric::Utilization, Metric::Macs, Metric::Params, Metric::WeightKib] {
+                let value = exact(metric, &estimate);
+                // A little within the bound, and a little beyond it.
+                for (factor, kept) in [(1.0 + 1e-6, true), (1.0 - 1e-6, false)] {
+                    let bound = if metric == Metric::Utilization { value / factor } else { value * factor };
+                    let sum = model.within(metric, bound);
+                    let part = |edge: &EdgeTerm| {
+                        let table = &edge.candidates[architecture.operators[edge.operator]];
+                        let [from, to] = [edge.source, edge.target].map(|width| architecture.widths[width]);
+                        let place = if edge.source == edge.target { from } else { from * edge.row + to };
+                        table.get(place).copied().unwrap_or(0.0)
+                    };
+                    let parts = sum.edges.iter().zip(&live).filter(|(_, live)| **live).map(|(edge, _)| part(edge));
+                    assert!(sum.is_exact && sum.joins.is_empty());
+                    let number = parts.sum::<f64>() + sum.classifier.1[architecture.widths[sum.classifier.0]];
+                    assert_eq!(number <= sum.limit, kept, "{metric:?} {value}: {number}, {}", sum.limit);
+                }
+            }
+        }
     }
 }

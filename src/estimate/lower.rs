@@ -1,5 +1,6 @@
 //! An operator and its shapes as work for an accelerator.
 
+use super::peak::{self, Alive};
 use super::plan::{Ends, Engines, Plan};
 use crate::accel::{
     Accelerator, Cost, CostError, Engine, Gemm, GemmKind, LayerCost, Timing, VectorWork, Work, Workload, WorkloadError,
@@ -73,28 +74,53 @@ impl<'a> Target<'a> {
     /// # Errors
     /// [`EstimateError`] with the layer at which it fails.
     pub fn network_cost(&self, network: &Network) -> Result<Cost, EstimateError> {
-        self.cost_between(network, Ends::OffChip)
+        self.cost_between(&self.engine()?, network, Ends::OffChip)
     }
 
     /// What `network` costs as a part of a larger one: its input and its output may stay on chip, as far as its own
-    /// layers let them.
+    /// layers let them. `engine` is that of [`Target::engine`], made once for many.
     ///
     /// # Errors
     /// As [`Target::network_cost`].
-    pub fn fragment_cost(&self, network: &Network) -> Result<Cost, EstimateError> {
-        self.cost_between(network, Ends::OnChip)
+    pub fn fragment_cost(&self, engine: &Engine, network: &Network) -> Result<FragmentCost, EstimateError> {
+        Ok(FragmentCost {
+            whole: self.cost_between(engine, network, Ends::OnChip)?,
+            layers_ms: self.network_layers_ms(network)?,
+            params: network.params(),
+            alive: peak::alive(network),
+            takes_fusion: takes_fusion(network),
+        })
     }
 
-    fn cost_between(&self, network: &Network, ends: Ends) -> Result<Cost, EstimateError> {
-        let engine = self.engine()?;
-        let plan = Plan::new(network, self, Engines::One(&engine), ends)?;
+    fn cost_between(&self, engine: &Engine, network: &Network, ends: Ends) -> Result<Cost, EstimateError> {
+        let plan = Plan::new(network, self, Engines::One(engine), ends)?;
         let mut total = Cost::default();
         for ((_, node), layer) in network.nodes().zip(plan.layers()) {
-            let cost = layer_cost(&engine, &node.name, layer)?.cost;
+            let cost = layer_cost(engine, &node.name, layer)?.cost;
             total = total.checked_add(cost).ok_or_else(|| EstimateError::Sum { layer: node.name.clone() })?;
         }
         Ok(total)
     }
+}
+
+/// What a part of a network costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FragmentCost {
+    /// What adds up over layers, for the whole batch.
+    pub whole: Cost,
+    /// Calibrated milliseconds of its layers for one image, nought where the accelerator is not calibrated.
+    pub layers_ms: f64,
+    /// Learned values.
+    pub params: u64,
+    /// Values alive at once, for one image.
+    pub alive: Alive,
+    /// Whether it begins with what the layer before it may do on the way: a batch norm or an activation.
+    pub takes_fusion: bool,
+}
+
+fn takes_fusion(fragment: &Network) -> bool {
+    let fused = |op: &Op| matches!(op, Op::BatchNorm { .. } | Op::Activation(_) | Op::Elementwise(_));
+    fragment.nodes().any(|(id, node)| fused(&node.op) && fragment.sources(id).any(|source| source == fragment.input()))
 }
 
 /// What `layer` costs; its name stands in the error.
@@ -223,15 +249,13 @@ pub fn gemm(op: &Op, out: &Shape, batch: u64) -> Result<Option<Gemm>, WorkloadEr
             let pixels: u64 = out.dims()[1..].iter().product();
             let m = pixels.saturating_mul(batch);
             let gemm = Gemm::new(m, conv.out_channels / conv.groups, conv.fan_in())?;
-            let depthwise = conv.groups > 1 && conv.groups == conv.in_channels;
-            let kind = if depthwise { GemmKind::Depthwise } else { GemmKind::Weights };
+            let kind = if conv.is_depthwise() { GemmKind::Depthwise } else { GemmKind::Weights };
             gemm.repeated(conv.groups, kind).map(Some)
         }
         Op::ConvTranspose2d(conv) => {
             let m = conv.in_pixels(out).saturating_mul(batch);
             let gemm = Gemm::new(m, conv.fan_out(), conv.in_channels / conv.groups)?;
-            let depthwise = conv.groups > 1 && conv.groups == conv.in_channels;
-            let kind = if depthwise { GemmKind::Depthwise } else { GemmKind::Weights };
+            let kind = if conv.is_depthwise() { GemmKind::Depthwise } else { GemmKind::Weights };
             gemm.repeated(conv.groups, kind).map(Some)
         }
         Op::Linear(linear) => {

@@ -17,7 +17,8 @@ pub use advice::{
 };
 pub use calibrated::measured_work;
 pub use compare::{Compared, Comparison, Difference, LayerDifference, compare};
-pub use lower::{EstimateError, Target, gemm};
+pub use lower::{EstimateError, FragmentCost, Target, gemm};
+pub use peak::Alive;
 pub use reports::{ReportError, Reports, reports};
 
 pub use crate::accel::{Bound, Breakdown, Part, Shares, Traffic};
@@ -214,13 +215,13 @@ fn rows_on(name: &str, rows: &[Row], target: &Target<'_>, engines: Engines<'_>) 
     let gemms = rows.iter().map(|row| row.gemm(target.batch)).collect::<Result<Vec<_>, _>>()?;
     let params = |gemm: &Gemm| gemm.n().saturating_mul(gemm.k()).saturating_mul(gemm.repeats());
     let all = gemms.iter().map(params).fold(0, u64::saturating_add);
-    let resident = target.accelerator.memory.holds_weights(precision.weight_bytes(all));
+    let mut room = target.accelerator.memory.weight_room(precision.weight_bytes(all));
     let asked = rows.iter().zip(&gemms).enumerate().map(|(place, (row, gemm))| {
         let inputs = row_inputs(row).saturating_mul(target.batch);
         let outputs = gemm.m().saturating_mul(gemm.n()).saturating_mul(gemm.repeats());
         let weights = precision.weight_bytes(params(gemm));
         let operands = Operands {
-            weights: if resident { Operand::on_chip(weights) } else { Operand::off_chip(weights) },
+            weights: room.next(weights),
             inputs: Operand::off_chip(precision.activation_bytes(inputs)),
             outputs: Operand::off_chip(precision.activation_bytes(outputs)),
         };

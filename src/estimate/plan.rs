@@ -1,7 +1,7 @@
 //! A network as layers for an accelerator: what is fused, which tensors stay on chip, what each layer reads and writes.
 
 use super::lower::{EstimateError, Target, work};
-use crate::accel::{Engine, Operand, Operands, Precision, WeightHome, Work, Workload};
+use crate::accel::{Engine, Operand, Operands, Precision, Work, Workload};
 use crate::network::{Network, NodeId, Op};
 use crate::units::Bytes;
 
@@ -57,8 +57,7 @@ impl Plan {
         let precision = &target.accelerator.precision;
         let tensors = Tensors::new(network, precision, target.batch);
         let memory = &target.accelerator.memory;
-        let resident =
-            memory.weights == WeightHome::Resident && memory.holds_weights(precision.weight_bytes(network.params()));
+        let mut room = memory.weight_room(precision.weight_bytes(network.params()));
         let mut layers = Vec::with_capacity(network.len());
         let mut inputs = Vec::new();
         for (id, node) in network.nodes() {
@@ -76,7 +75,7 @@ impl Plan {
             };
             let weights = precision.weight_bytes(params);
             let operands = Operands {
-                weights: if resident { Operand::on_chip(weights) } else { Operand::off_chip(weights) },
+                weights: room.next(weights),
                 inputs: Operand::off_chip(tensors.read(network, id, |_| true)),
                 outputs: Operand::off_chip(tensors.bytes[id.index()]),
             };

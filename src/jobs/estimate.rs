@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::accelerator::{NamedAccelerator, NamedAcceleratorError};
+use super::accelerator::NamedAccelerator;
 use super::kind::FileKind;
 use super::strings::{self, Strings, StringsError};
 use crate::accel::{Accelerator, CostError, Timing};
@@ -13,23 +13,20 @@ use crate::import::onnx::{self, Onnx, OnnxError};
 use crate::import::scale_sim::{self, Row, ScaleSimError};
 use crate::load::{self, LoadError};
 use crate::network::Network;
-use crate::units::Megahertz;
 
 /// What is asked.
 #[derive(Debug, Clone)]
-pub struct EstimateRequest {
+pub struct EstimateRequest<'a> {
     /// Files of networks; where there is a space, also architecture strings.
     pub networks: Vec<PathBuf>,
     /// What reads architecture strings: a job, or the name of a skeleton of genotypes.
     pub space: Option<String>,
-    /// Names of shipped accelerators, or paths.
-    pub accelerators: Vec<String>,
+    /// The accelerators.
+    pub accelerators: &'a [NamedAccelerator],
     /// Images at once.
     pub batch: u64,
     /// The timing, where not each accelerator's own.
     pub timing: Option<Timing>,
-    /// The clock, where not each accelerator's own.
-    pub clock: Option<Megahertz>,
     /// Whether changes are proposed.
     pub detail: Detail,
     /// What ONNX files leave open.
@@ -103,9 +100,6 @@ pub enum EstimateJobError {
     /// A space that cannot be read, or a string that names none of its architectures.
     #[error(transparent)]
     Strings(#[from] StringsError),
-    /// An accelerator that cannot be read.
-    #[error(transparent)]
-    Accelerator(#[from] NamedAcceleratorError),
     /// A timing that an accelerator refuses.
     #[error("accelerator `{accelerator}`: {source}")]
     Timing {
@@ -192,14 +186,14 @@ fn network(path: &Path) -> Result<Network, ModelError> {
 ///
 /// # Errors
 /// The first [`EstimateJobError`] in that order.
-pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobError> {
-    let accelerators = request.accelerators.iter().map(|name| accelerator(name, request));
-    let accelerators: Vec<(Accelerator, Timing)> = accelerators.collect::<Result<_, _>>()?;
+pub fn estimate(request: &EstimateRequest<'_>) -> Result<Vec<Estimate>, EstimateJobError> {
+    let accelerators = request.accelerators.iter().map(|named| timed(&named.accelerator, request.timing));
+    let accelerators: Vec<(&Accelerator, Timing)> = accelerators.collect::<Result<_, _>>()?;
     let strings = request.space.as_deref().map(Strings::load).transpose()?;
     let models = request.networks.iter().map(|path| Ok((path, model(path, strings.as_ref(), &request.onnx)?)));
     let models: Vec<(&PathBuf, Model)> = models.collect::<Result<_, EstimateJobError>>()?;
     let pairs: Vec<_> = models.iter().flat_map(|model| accelerators.iter().map(move |accel| (model, accel))).collect();
-    let one = |((path, model), (accelerator, timing)): (&(&PathBuf, Model), &(Accelerator, Timing))| {
+    let one = |((path, model), (accelerator, timing)): (&(&PathBuf, Model), &(&Accelerator, Timing))| {
         let target = Target { accelerator, timing: *timing, batch: request.batch };
         let estimate = match request.detail {
             Detail::Costs => model.estimate(&target),
@@ -217,7 +211,11 @@ pub fn estimate(request: &EstimateRequest) -> Result<Vec<Estimate>, EstimateJobE
 }
 
 /// The network of a file, or of an architecture string where something reads those.
-fn model(given: &Path, strings: Option<&Strings>, options: &onnx::Options) -> Result<Model, EstimateJobError> {
+pub(super) fn model(
+    given: &Path,
+    strings: Option<&Strings>,
+    options: &onnx::Options,
+) -> Result<Model, EstimateJobError> {
     let text = given.to_string_lossy();
     match strings {
         Some(strings) if strings::is_string(&text) => Ok(Model::Network(strings.network(&text)?)),
@@ -226,9 +224,9 @@ fn model(given: &Path, strings: Option<&Strings>, options: &onnx::Options) -> Re
     }
 }
 
-fn accelerator(name: &str, request: &EstimateRequest) -> Result<(Accelerator, Timing), EstimateJobError> {
-    let accelerator = NamedAccelerator::load(name, request.clock)?.accelerator;
-    let timing = request.timing.unwrap_or(accelerator.timing);
+/// An accelerator with the timing asked for, else its own.
+fn timed(accelerator: &Accelerator, asked: Option<Timing>) -> Result<(&Accelerator, Timing), EstimateJobError> {
+    let timing = asked.unwrap_or(accelerator.timing);
     let covered = timing.covers(accelerator.dataflow, accelerator.array.count);
     covered.map_err(|source| EstimateJobError::Timing { accelerator: accelerator.name.clone(), source })?;
     Ok((accelerator, timing))

@@ -4,6 +4,7 @@ mod accelerator;
 mod calibrate;
 mod check;
 mod estimate;
+mod files;
 mod kind;
 mod pareto;
 pub mod progress;
@@ -25,6 +26,7 @@ pub use check::{
     check,
 };
 pub use estimate::{Detail, EstimateJobError, EstimateRequest, Model, ModelError, estimate, keep_worst};
+pub use files::{FilesError, Written, shapes, topology};
 pub use kind::{FileKind, KindError};
 pub use pareto::{ParetoOutcome, ParetoRequest, ParetoWriteError, pareto, write_fronts};
 pub use reports::{ReportJobError, ReportRequest, reports, write_reports};

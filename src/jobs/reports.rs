@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::accelerator::{NamedAccelerator, NamedAcceleratorError};
+use super::accelerator::NamedAccelerator;
 use super::estimate::{Model, ModelError};
 use crate::accel::Timing;
 use crate::estimate::{self, ReportError, Reports};
 use crate::import::onnx::Options;
 use crate::record::{self, RecordError};
-use crate::units::Megahertz;
 
 /// Why there are no report files.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +15,6 @@ pub enum ReportJobError {
     /// The topology cannot be read.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The accelerator cannot be read.
-    #[error(transparent)]
-    Accelerator(#[from] NamedAcceleratorError),
     /// A network is no topology.
     #[error("{}: SCALE-Sim's reports are of a topology (.csv), got a network", .0.display())]
     Network(PathBuf),
@@ -44,33 +40,31 @@ pub enum ReportJobError {
 }
 
 /// What is reported.
-#[derive(Debug, Clone)]
-pub struct ReportRequest {
+#[derive(Debug, Clone, Copy)]
+pub struct ReportRequest<'a> {
     /// The topology.
-    pub topology: PathBuf,
-    /// A shipped accelerator, or a path.
-    pub accelerator: String,
+    pub topology: &'a Path,
+    /// The accelerator, and SCALE-Sim's memories where its source gives them.
+    pub accelerator: &'a NamedAccelerator,
     /// The timing, where not the accelerator's own.
     pub timing: Option<Timing>,
-    /// The clock, where not the accelerator's own.
-    pub clock: Option<Megahertz>,
 }
 
 /// The reports of a topology on an accelerator.
 ///
 /// # Errors
 /// [`ReportJobError`] with the file, and the line or layer.
-pub fn reports(request: &ReportRequest) -> Result<Reports, ReportJobError> {
-    let NamedAccelerator { accelerator, sram, .. } = NamedAccelerator::load(&request.accelerator, request.clock)?;
+pub fn reports(request: &ReportRequest<'_>) -> Result<Reports, ReportJobError> {
+    let NamedAccelerator { accelerator, sram, .. } = request.accelerator;
     let timing = request.timing.unwrap_or(accelerator.timing);
     if timing != Timing::ScaleSim {
-        return Err(ReportJobError::Timing { accelerator: accelerator.name, timing });
+        return Err(ReportJobError::Timing { accelerator: accelerator.name.clone(), timing });
     }
-    let Model::Rows { rows, .. } = Model::load(&request.topology, &Options::default())? else {
-        return Err(ReportJobError::Network(request.topology.clone()));
+    let Model::Rows { rows, .. } = Model::load(request.topology, &Options::default())? else {
+        return Err(ReportJobError::Network(request.topology.to_owned()));
     };
-    estimate::reports(&rows, &accelerator, sram)
-        .map_err(|source| ReportJobError::Report { path: request.topology.clone(), source })
+    estimate::reports(&rows, accelerator, *sram)
+        .map_err(|source| ReportJobError::Report { path: request.topology.to_owned(), source })
 }
 
 /// Writes the three files into `folder`, each whole or not at all; returns their paths.

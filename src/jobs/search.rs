@@ -23,8 +23,9 @@ use crate::record::{
     Environment, Existing, HistoryRecord, HistoryWriter, Position, RecordError, RunFolder, Stage, Summary, write,
     write_json,
 };
+use crate::search::repair::Repaired;
 use crate::search::{self, Outcome, Search, SearchError};
-use crate::space::{Architecture, DeriveError, Space};
+use crate::space::{DeriveError, Space};
 use crate::supernet::{Supernet, SupernetError, SupernetSettings};
 use crate::torch::file::TensorFileError;
 use crate::torch::{self, DeviceChoice, Precision, TorchError};
@@ -165,6 +166,8 @@ struct Run<'a> {
     device: Device,
     splits: &'a Splits,
     loader: &'a Loader<'a>,
+    /// What the objective is measured on.
+    target: Target<'a>,
     cost: &'a CostModel,
 }
 
@@ -197,7 +200,7 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     let loader = Loader::new(&dataset, augment(job.file.data.augment), Layout::ChannelsLast)?;
     let target = Target { accelerator: &job.accelerator, timing: job.timing, batch: job.hardware_batch };
     let cost = CostModel::new(&job.space, &target, job.file.objective.cost.into())?;
-    let run = Run { job, folder: &folder, device, splits: &splits, loader: &loader, cost: &cost };
+    let run = Run { job, folder: &folder, device, splits: &splits, loader: &loader, target, cost: &cost };
     let summary = run.all(progress)?;
     Ok(SearchRun { folder: options.out.clone(), summary })
 }
@@ -299,7 +302,7 @@ impl Run<'_> {
         let damaged = SearchJobError::of_checkpoint;
         let mut checkpoint = Checkpoint::read(self.folder, &self.job.space).map_err(damaged)?;
         let mut kept = Kept::read(self.folder, &self.job.space).map_err(damaged)?;
-        let search = Search::new(&self.job.space, self.cost, self.job.settings.clone());
+        let search = Search::new(&self.job.space, self.cost, self.job.settings.clone()).judged_by(self.target);
         let lists = self.job.settings.method.lists();
         let next = match checkpoint.position(search.stages()) {
             begun if begun.stage == Stage::Train => begun,
@@ -310,7 +313,8 @@ impl Run<'_> {
         let (architecture, finished) = if lists {
             self.list(&mut kept, &mut checkpoint, &mut history, progress)?
         } else {
-            self.search(search, &mut checkpoint, &mut history, progress)?
+            let (found, finished) = self.search(search, &mut checkpoint, &mut history, progress)?;
+            (found.architecture, finished)
         };
         let network = self.job.space.derive(&architecture)?.named(&self.job.name);
         let finish = Finish { run: self, architecture: &architecture, network: &network };
@@ -322,16 +326,17 @@ impl Run<'_> {
         finish.end(&mut checkpoint, Some(&trained), &mut history)
     }
 
-    /// The likeliest architecture, and whether the search came to its end.
+    /// What was found, and whether the search came to its end.
     fn search(
         &self,
         mut search: Search<'_>,
         checkpoint: &mut Checkpoint,
         history: &mut HistoryWriter,
         progress: &mut dyn Progress,
-    ) -> Result<(Architecture, bool), SearchJobError> {
-        if let Some(state) = checkpoint.search.clone() {
-            search = search.resumed(state);
+    ) -> Result<(Repaired, bool), SearchJobError> {
+        match checkpoint.search.clone() {
+            Some(state) => search = search.resumed(state),
+            None => self.say_unmet(&search.found(), progress),
         }
         let mut supernet = Supernet::new(&self.job.space, self.splits, self.loader, self.supernet_settings());
         let steps = u64::from(search::TaskLoss::steps(&supernet));
@@ -351,7 +356,7 @@ impl Run<'_> {
             match outcome {
                 Outcome::Interrupted => {
                     checkpoint.keep_measures(self)?;
-                    return Ok((search.likeliest(), false));
+                    return Ok((search.found(), false));
                 }
                 Outcome::Epoch(record) => {
                     progress.say(&watch::search_line(&record));
@@ -360,7 +365,16 @@ impl Run<'_> {
                 }
             }
         }
-        Ok((search.likeliest(), true))
+        let found = search.found();
+        self.say_unmet(&found, progress);
+        Ok((found, true))
+    }
+
+    /// Says so where no network keeps the targets.
+    fn say_unmet(&self, found: &Repaired, progress: &mut dyn Progress) {
+        if let Some(line) = watch::unmet_line(&self.job.settings.targets, found) {
+            progress.say(&line);
+        }
     }
 
     fn supernet_settings(&self) -> SupernetSettings {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::accel::{AccelError, Accelerator, Timing};
+use crate::accel::{AccelError, Accelerator, Timing, looks_like_a_path};
 use crate::load::{self, LoadError, Place, Ranges, Spanned, unplaced};
 use crate::network::Shape;
 use crate::record::ACCELERATOR;
@@ -342,6 +342,7 @@ impl Job {
         let space = file.space.clone().into_space(&setting)?;
         let hardware_batch = ranges.whole("hardware-batch", &file.objective.hardware_batch, 1, 1 << 20)?.into();
         let settings = file.search.settings(&file.objective, file.seed, origin)?;
+        file.objective.is_known(&accelerator, origin)?;
         stages_fit(&space, &settings, &file, origin)?;
         let training = file.training.settings(origin)?;
         file.batches_fit(origin)?;
@@ -441,11 +442,6 @@ fn accelerator(name: &Spanned<String>, origin: &str) -> Result<(Accelerator, Opt
         AccelError::Unknown { .. } | AccelError::Load { .. } => JobError::Accelerator(error),
     })?;
     Ok((accelerator, None))
-}
-
-fn looks_like_a_path(name: &str) -> bool {
-    let path = Path::new(name);
-    path.extension().is_some() || path.components().count() > 1
 }
 
 impl DataFile {

@@ -8,6 +8,7 @@ mod op;
 mod shape;
 pub mod weights;
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use petgraph::Direction;
@@ -90,8 +91,8 @@ pub struct Network {
     name: String,
     graph: DiGraph<Node, usize>,
     output: NodeIndex,
-    /// Hash of each node's name: only a name whose hash is here can be taken.
-    hashes: Vec<u64>,
+    /// Hashes of the nodes' names, and of those that were refused: only a name whose hash is here can be taken.
+    hashes: HashSet<u64>,
 }
 
 impl Network {
@@ -100,7 +101,7 @@ impl Network {
     pub fn new(name: &str, input: Shape) -> Self {
         let mut graph = DiGraph::new();
         let output = graph.add_node(Node { name: "input".to_owned(), op: Op::Input, shape: input });
-        Self { name: name.to_owned(), graph, output, hashes: vec![hash("input")] }
+        Self { name: name.to_owned(), graph, output, hashes: HashSet::from([hash("input")]) }
     }
 
     /// Adds a node behind `inputs`, infers its shape, and makes it the output.
@@ -111,8 +112,7 @@ impl Network {
         if !is_name(name) {
             return Err(NetworkError::Name(name.to_owned()));
         }
-        let hash = hash(name);
-        if self.hashes.contains(&hash) && self.graph.node_weights().any(|node| node.name == name) {
+        if !self.hashes.insert(hash(name)) && self.graph.node_weights().any(|node| node.name == name) {
             return Err(NetworkError::Duplicate(name.to_owned()));
         }
         let shapes: Vec<&Shape> = inputs.iter().map(|id| &self.graph[id.0].shape).collect();
@@ -121,7 +121,6 @@ impl Network {
         if op.macs(&shape).is_none() || weights::parameters(&op).is_none() {
             return Err(NetworkError::Overflow(name.to_owned()));
         }
-        self.hashes.push(hash);
         let id = self.graph.add_node(Node { name: name.to_owned(), op, shape });
         for (place, input) in inputs.iter().enumerate() {
             self.graph.add_edge(input.0, id, place);

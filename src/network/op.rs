@@ -162,7 +162,7 @@ impl Conv2d {
     /// Extent of the dilated kernel: `dilation * (kernel - 1) + 1` on each axis.
     #[must_use]
     pub fn window(&self) -> [u64; 2] {
-        [0, 1].map(|axis| self.dilation[axis].saturating_mul(self.kernel[axis].saturating_sub(1)).saturating_add(1))
+        window(self.kernel, self.dilation)
     }
 
     /// Values that one output value sums over: `kernel area * in_channels / groups`.
@@ -170,6 +170,21 @@ impl Conv2d {
     pub fn fan_in(&self) -> u64 {
         self.kernel[0].saturating_mul(self.kernel[1]).saturating_mul(self.in_channels / self.groups.max(1))
     }
+
+    /// Whether each of several input channels is convolved by itself.
+    #[must_use]
+    pub fn is_depthwise(&self) -> bool {
+        is_depthwise(self.groups, self.in_channels)
+    }
+}
+
+fn window(kernel: [u64; 2], dilation: [u64; 2]) -> [u64; 2] {
+    [0, 1].map(|axis| dilation[axis].saturating_mul(kernel[axis].saturating_sub(1)).saturating_add(1))
+}
+
+/// The rule of both convolutions; of one channel in one group it says no, since that is a dense convolution as well.
+fn is_depthwise(groups: u64, in_channels: u64) -> bool {
+    groups > 1 && groups == in_channels
 }
 
 /// Parameters of a transposed convolution; pairs are `[height, width]`.
@@ -193,7 +208,7 @@ impl ConvTranspose2d {
     /// Extent of the dilated kernel: `dilation * (kernel - 1) + 1` on each axis.
     #[must_use]
     pub fn window(&self) -> [u64; 2] {
-        [0, 1].map(|axis| self.dilation[axis].saturating_mul(self.kernel[axis].saturating_sub(1)).saturating_add(1))
+        window(self.kernel, self.dilation)
     }
 
     /// Side of the output: `stride * (side - 1) + window + output padding - 2 * padding`; nothing where that is none.
@@ -219,6 +234,12 @@ impl ConvTranspose2d {
     #[must_use]
     pub fn fan_out(&self) -> u64 {
         self.kernel[0].saturating_mul(self.kernel[1]).saturating_mul(self.out_channels / self.groups.max(1))
+    }
+
+    /// Whether each of several input channels is convolved by itself.
+    #[must_use]
+    pub fn is_depthwise(&self) -> bool {
+        is_depthwise(self.groups, self.in_channels)
     }
 }
 

@@ -190,3 +190,10 @@ fn another_version_is_refused() {
     let text = "version: 2\nname: n\ninput: [3]\nnodes:\n  - { name: a, op: relu }\n";
     assert_eq!(parse(text).unwrap_err(), "net.yaml:1:10: version must be 1, got 2");
 }
+
+#[test]
+fn a_convolution_is_depthwise_where_each_of_several_channels_is_its_own_group() {
+    let depthwise = |channels, groups| Conv2d::same(channels, 2 * channels, 3).grouped(groups).is_depthwise();
+    assert!(depthwise(8, 8) && depthwise(2, 2));
+    assert!(!depthwise(8, 1) && !depthwise(8, 4) && !depthwise(1, 1));
+}

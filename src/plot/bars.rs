@@ -5,6 +5,7 @@ use super::canvas::{Anchor, Canvas, Dash, Look, Size, Stroke, drawing, shortened
 use super::colour::{FAINT_INK, INK, part_colour};
 use super::labels::spread;
 use super::largest::{self, Ranked};
+use super::names::brief;
 use super::panel::{Panel, nothing};
 use crate::estimate::{Breakdown, LayerEstimate, Part};
 
@@ -142,7 +143,7 @@ impl Picture<'_> {
     fn rows(&self) -> String {
         let (row, size) = if self.bars.len() <= FEW { (24.0, Size::Small) } else { (16.0, Size::Tiny) };
         let bottom = self.top() + (row * self.bars.len() as f64).max(60.0);
-        let names: Vec<String> = self.bars.iter().map(|bar| shortened(&bar.name, size, NAME)).collect();
+        let names: Vec<String> = self.bars.iter().map(|bar| shortened(&brief(&bar.name), size, NAME)).collect();
         let left = MARGIN + names.iter().map(|name| text_width(name, size)).fold(40.0, f64::max) + 7.0;
         let right = WIDTH - MARGIN;
         drawing([WIDTH, bottom + 50.0], |canvas| {

@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use super::canvas::{Anchor, Canvas, Look, Size, shortened, text_width};
 use super::colour::{FAINT_INK, INK};
+use super::names::brief;
 
 /// Most that are named.
 const MOST: usize = 10;
@@ -29,12 +30,12 @@ pub(super) struct Ranked {
 impl Ranked {
     /// `name`, and how many others are equal to it.
     pub(super) fn name(&self, name: &str) -> String {
-        let room = WIDTH - indent();
+        let (name, room) = (brief(name), WIDTH - indent());
         match self.count {
-            1 => shortened(name, Size::Small, room),
+            1 => shortened(&name, Size::Small, room),
             count => {
                 let others = format!(" and {} alike", count - 1);
-                shortened(name, Size::Small, room - text_width(&others, Size::Small)) + &others
+                shortened(&name, Size::Small, room - text_width(&others, Size::Small)) + &others
             }
         }
     }

@@ -13,6 +13,7 @@ mod history;
 mod labels;
 mod largest;
 mod measured;
+mod names;
 mod panel;
 mod png;
 mod roofline;

@@ -303,11 +303,12 @@ impl<'a> Chart<'a> {
         }
     }
 
-    /// Ranks at the right of the strip, with a line to each mark.
+    /// Ranks at the right of the strip, below its roof, with a line to each mark.
     fn strip_numbers(&self, canvas: &Canvas<'_>, strip: &Panel, named: &[Ranked]) {
-        let [[_, top], [right, bottom]] = strip.corners;
+        let [_, [right, bottom]] = strip.corners;
+        let [_, roof] = strip.place(0.0, self.roof.peak / unit_of(self.roof.peak).0);
         let wanted: Vec<f64> = named.iter().map(|ranked| self.points[ranked.place].at[1]).collect();
-        let heights = spread(&wanted, STRIP_GAP, [top + STRIP_GAP / 2.0, bottom - STRIP_GAP / 2.0]);
+        let heights = spread(&wanted, STRIP_GAP, [roof + STRIP_GAP / 2.0, bottom - STRIP_GAP / 2.0]);
         for (ranked, height) in named.iter().zip(heights) {
             let at = self.points[ranked.place].at;
             let stroke = Stroke { colour: FAINT_INK, width: 0.6, dash: Dash::Solid };

@@ -145,6 +145,7 @@ fn search(stage: SearchStage, epoch: u32) -> HistoryRecord {
         seconds: 2.0,
         operators: BTreeMap::new(),
         widths: if stage == SearchStage::Widths { widths } else { BTreeMap::new() },
+        targets: Vec::new(),
     })
 }
 
@@ -409,6 +410,31 @@ fn the_roof_bends_where_bandwidth_meets_the_peak_and_layers_stand_at_their_value
     let slope_at = roof[0][1] - rise(roof[0], roof[1]) * (squares[0][0] - roof[0][0]);
     assert!((squares[0][1] - slope_at).abs() < 8.0, "on the slope, to a pixel: {squares:?} {roof:?}");
     assert!((squares[1][1] - roof[1][1]).abs() < 8.0, "on the peak: {squares:?} {roof:?}");
+}
+
+#[test]
+fn numbers_of_layers_without_traffic_stand_off_the_roof() {
+    let point = |bytes: u64, seconds: f64| RoofPoint {
+        name: "layer".to_owned(),
+        macs: 100_000,
+        bytes,
+        cycles: 100,
+        seconds,
+        bound: Bound::Array,
+    };
+    // 1e5 MACs in 1e-7 s are the peak of 1e12 a second.
+    let points = [point(0, 1e-7), point(100_000, 1e-6)];
+    let svg = drawn("roofline-strip", roofline_svg(&points, &whole_point(&points), &roof(Some(1e11)), CAPTION));
+    let lines: Vec<Vec<[f64; 2]>> = svg.lines().filter_map(polyline).collect();
+    let [_, [_, peak], _] = lines.iter().find(|line| line.len() == 3).unwrap()[..] else { panic!("{lines:?}") };
+    let at_peak = |line: &&Vec<[f64; 2]>| line.len() == 2 && line.iter().all(|at| (at[1] - peak).abs() < 1.5);
+    let strip = lines.iter().filter(at_peak).max_by(|a, b| a[1][0].total_cmp(&b[1][0])).unwrap();
+    let texts = texts(&svg);
+    let inside: Vec<_> = texts.iter().filter(|(_, at)| at[0] > strip[0][0] && at[2] < strip[1][0]).collect();
+    assert!(inside.iter().any(|(text, _)| text == "1"), "{texts:?} {strip:?}");
+    for (text, [_, top, _, bottom]) in inside {
+        assert!(*top >= peak || *bottom <= peak, "`{text}` lies on the roof at {peak}: {top} to {bottom}");
+    }
 }
 
 fn corners(line: &str, element: &str) -> Option<Vec<[f64; 2]>> {

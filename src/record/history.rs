@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RecordError, nullable, write};
+use super::{RecordError, TargetEpoch, nullable, write};
 
 /// One line of the history.
 ///
@@ -90,6 +90,9 @@ pub struct SearchEpoch {
     /// For each width, by name: what stands.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub widths: BTreeMap<String, WidthChoice>,
+    /// For each hard target of the job, where the epoch ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetEpoch>,
 }
 
 /// How a width stands, channels.
@@ -132,6 +135,9 @@ pub struct JudgedCandidate {
     pub utilization: f64,
     /// What the search minimises; nothing where only the whole list tells.
     pub objective: Option<f64>,
+    /// Sum over the hard targets of how far each is missed, relative to its bound, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub violation: Option<f64>,
     /// Time that it took, s.
     #[serde(deserialize_with = "nullable::number")]
     #[schemars(with = "Option<f64>")]
@@ -320,6 +326,7 @@ mod tests {
             seconds: 1.0,
             operators: BTreeMap::from([("cell0/op".to_owned(), BTreeMap::from([("skip".to_owned(), 1.0)]))]),
             widths: BTreeMap::from([("cell0".to_owned(), WidthChoice { expected: 60.5, most_likely: 64 })]),
+            targets: Vec::new(),
         })
     }
 

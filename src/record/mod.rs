@@ -10,6 +10,7 @@ mod folder;
 mod history;
 mod nullable;
 mod summary;
+mod target;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,7 @@ pub use history::{
     WidthChoice, read_history,
 };
 pub use summary::{Accuracy, INTERRUPTED, Summary};
+pub use target::{HardTarget, Relation, TargetEpoch, TargetResult};
 
 /// Why a run folder or a file in it could not be read or written.
 #[derive(Debug, thiserror::Error)]

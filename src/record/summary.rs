@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::nullable;
+use super::{TargetResult, nullable};
 use crate::units::{Bytes, Cycles, Macs};
 
 /// The stop reason of a run that was stopped before its end and can go on.
@@ -76,6 +76,9 @@ pub struct Summary {
     /// Name of the data set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// For each hard target of the job, how the network found stands to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetResult>,
     /// What casts doubt on the result, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

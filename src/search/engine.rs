@@ -1,17 +1,21 @@
 //! The search loop: sample, weight step, architecture step, record.
 
+mod targets;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::adam::Adam;
+use super::lagrangian::Multiplier;
 use super::methods::{self, Method};
-use super::objective::{Loss, Objective};
+use super::objective::{Loss, Objective, Pressed};
 use super::sample::{self, Draw, Purpose};
-use super::settings::{Initial, LatencyUnit, Settings, StageSettings};
+use super::settings::{Initial, Settings, StageSettings};
 use super::task::{At, Choices, Paths, Stage, TaskLoss};
 use crate::cost::{CostModel, Probabilities};
-use crate::record::{SearchEpoch, WidthChoice};
+use crate::estimate::Target;
+use crate::record::{HardTarget, SearchEpoch, TargetEpoch, WidthChoice};
 use crate::space::{Architecture, Space, WidthId};
 
 /// Why a search ended.
@@ -71,6 +75,12 @@ pub struct State {
     adam: Adam,
     /// Operators that the first stage chose, where it is done.
     pub operators: Option<Vec<usize>>,
+    /// What the terms of the hard targets remember, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub multipliers: Vec<Multiplier>,
+    /// An architecture of the chosen operators that keeps every hard target, where the first stage is done and there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Architecture>,
 }
 
 /// What ended an epoch.
@@ -89,6 +99,10 @@ pub struct Search<'a> {
     cost: &'a CostModel,
     settings: Settings,
     objective: Objective,
+    /// The hard targets with their bounds of the operator stage and of the last one.
+    targets: [Vec<HardTarget>; 2],
+    /// What the estimator judges hard targets on.
+    judge: Option<Target<'a>>,
     /// Width options of the operator stage.
     start: Vec<usize>,
     stages: Vec<StageSettings>,
@@ -107,18 +121,36 @@ impl<'a> Search<'a> {
         let fixed = (operators.is_none()).then(|| vec![0; space.operators.len()]);
         let stages = operators.map(|(stage, _)| stage).into_iter().chain(widths).collect();
         let zeros = Probabilities::zeros(space);
-        let state = State { stage: 0, epoch: 0, alpha: zeros.clone(), adam: Adam::new(zeros), operators: fixed };
-        let objective = Objective { lambda: settings.lambda, beta: settings.beta, unit_ms: 1.0 };
-        let mut search = Self { space, cost, settings, objective, start, stages, state };
-        search.state.alpha = search.first_alpha();
-        search.objective.unit_ms = match search.settings.latency {
-            LatencyUnit::Milliseconds => 1.0,
-            LatencyUnit::Relative => {
-                let first = search.cost.hardware(&search.distributions()).latency_ms;
-                if first > 0.0 { first } else { 1.0 }
-            }
+        let multipliers = vec![Multiplier::new(&settings.penalty); settings.targets.len()];
+        let state = State {
+            stage: 0,
+            epoch: 0,
+            alpha: zeros.clone(),
+            adam: Adam::new(zeros),
+            operators: fixed,
+            multipliers,
+            witness: None,
         };
+        let objective = Objective {
+            form: settings.form,
+            lambda: settings.lambda,
+            beta: settings.beta,
+            unit_ms: 1.0,
+            unit_utilization: 1.0,
+            prices: Vec::new(),
+        };
+        let targets = [settings.targets.clone(), settings.targets.clone()];
+        let mut search = Self { space, cost, settings, objective, targets, judge: None, start, stages, state };
+        search.state.alpha = search.first_alpha();
+        search.set_units();
         search
+    }
+
+    /// The search with `judge`, by which networks found keep hard targets: the accelerator, timing and batch of the tables.
+    #[must_use]
+    pub fn judged_by(mut self, judge: Target<'a>) -> Self {
+        self.judge = Some(judge);
+        self
     }
 
     /// The search as it was in `state`.
@@ -134,10 +166,10 @@ impl<'a> Search<'a> {
         &self.state
     }
 
-    /// The objective with its unit.
+    /// The objective with its units.
     #[must_use]
-    pub fn objective(&self) -> Objective {
-        self.objective
+    pub fn objective(&self) -> &Objective {
+        &self.objective
     }
 
     /// Epochs of all stages.
@@ -233,6 +265,9 @@ impl<'a> Search<'a> {
         }
         let mut record = self.record(task, &losses, &stage)?;
         record.seconds = observer.seconds() - began;
+        if epoch >= length.warm_up_epochs {
+            self.press(&record.targets);
+        }
         self.advance(length);
         Ok(Outcome::Epoch(Box::new(record)))
     }
@@ -242,16 +277,25 @@ impl<'a> Search<'a> {
         let (choices, draw) = self.draw(Purpose::Architecture, at);
         let answer = task.evaluate(&choices, at).map_err(SearchError::Task)?;
         let probabilities = self.distributions();
-        let hardware = self.cost.hardware(&probabilities);
+        let pressed = self.pressed();
+        let priced = self.objective.price(self.cost, &probabilities, self.targets());
+        let slopes = self.objective.slopes(answer.loss, &priced, &pressed);
         let mut gradient = draw.backward(&answer.gradient);
-        let by_probability = self.objective.hardware_gradient(&hardware);
-        gradient.add_scaled(&sample::jacobian(&self.state.alpha.softmax(), &by_probability), 1.0);
+        if slopes.task != 1.0 {
+            gradient = gradient.scaled(slopes.task);
+        }
+        gradient.add_scaled(&sample::jacobian(&self.state.alpha.softmax(), &slopes.hardware), 1.0);
         self.only_searched(&mut gradient);
-        let loss = self.objective.loss(answer.loss, &hardware);
+        let loss = self.objective.loss(answer.loss, &priced, &pressed);
         if !loss.total.is_finite() || !gradient.is_finite() {
             return Err(self.not_finite(at.step));
         }
         self.state.adam.step(self.settings.adam, &mut self.state.alpha, &gradient);
+        let steps = task.steps() / self.settings.weight_steps;
+        for (place, (Pressed { target, .. }, valued)) in pressed.iter().zip(&priced.targets).enumerate() {
+            let violation = target.violation(valued.value);
+            self.state.multipliers[place].follow(violation, steps, &self.settings.penalty);
+        }
         Ok(loss)
     }
 
@@ -307,7 +351,11 @@ impl<'a> Search<'a> {
             return Err(self.not_finite(task.steps().saturating_sub(1)));
         }
         let probabilities = self.distributions();
-        let hardware = self.cost.hardware(&probabilities);
+        let priced = self.objective.price(self.cost, &probabilities, self.targets());
+        let targets = self.pressed().into_iter().zip(&priced.targets);
+        let targets = targets
+            .map(|(Pressed { target, multiplier }, valued)| TargetEpoch::new(&target, valued.value, multiplier.value));
+        let hardware = &priced.hardware;
         Ok(SearchEpoch {
             stage: stage.name(),
             epoch: self.state.epoch + 1,
@@ -323,6 +371,7 @@ impl<'a> Search<'a> {
             seconds: f64::NAN,
             operators: self.operators_by_name(&probabilities),
             widths: self.widths_by_name(&probabilities),
+            targets: targets.collect(),
         })
     }
 
@@ -356,8 +405,11 @@ impl<'a> Search<'a> {
             return;
         }
         if self.state.operators.is_none() {
-            self.state.operators = Some(self.likeliest().operators);
+            let found = self.found();
+            self.state.operators = Some(found.architecture.operators.clone());
+            self.state.witness = (!self.settings.targets.is_empty() && found.is_met()).then_some(found.architecture);
         }
+        self.state.multipliers.fill(Multiplier::new(&self.settings.penalty));
         self.state.stage += 1;
         self.state.epoch = 0;
         self.state.adam = Adam::new(Probabilities::zeros(self.space));

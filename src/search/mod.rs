@@ -5,15 +5,20 @@
 
 mod adam;
 mod engine;
+mod goals;
+mod lagrangian;
 pub mod methods;
 mod objective;
+pub mod repair;
 mod sample;
 mod settings;
 mod task;
 
 pub use adam::{Adam, AdamConfig};
 pub use engine::{Observer, Outcome, Search, SearchError, State, StopReason};
-pub use objective::{Loss, Objective};
+pub use goals::{Form, PenaltyFile, PricesFile, TargetsFile};
+pub use lagrangian::{ENOUGH, Multiplier, Penalty};
+pub use objective::{Loss, Objective, Pressed, Price, Priced, Slopes};
 pub use sample::{Draw, Temperature};
 pub use settings::{
     CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, PathsFile, Schedule, SearchFile, Settings,

@@ -4,11 +4,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::adam::AdamConfig;
+use super::goals::{self, Form, PenaltyFile, PricesFile, TargetsFile};
+use super::lagrangian::Penalty;
 use super::methods::{DartsFile, EvolutionFile, Method, MethodFile, RandomFile, SynflowFile};
 use super::sample::Temperature;
 use super::task::Paths;
-use crate::cost::CostKind;
+use crate::accel::Accelerator;
+use crate::cost::{CostKind, Metric};
 use crate::load::{LoadError, Ranges, Spanned, unplaced};
+use crate::record::HardTarget;
 
 /// A setting that a rule rejects.
 pub type SettingsError = LoadError;
@@ -34,6 +38,28 @@ pub struct ObjectiveFile {
     #[serde(default = "one")]
     #[schemars(with = "u64", range(min = 1))]
     pub hardware_batch: Spanned<u64>,
+    /// How prices and the task's loss make one number.
+    #[serde(default)]
+    pub form: Form,
+    /// Weights of further metrics, each over its value at the first distributions, 0 or more.
+    #[serde(default, skip_serializing_if = "PricesFile::is_empty")]
+    pub weights: PricesFile,
+    /// Bounds that the network found has to keep, at the hardware batch.
+    #[serde(default, skip_serializing_if = "TargetsFile::is_empty")]
+    pub targets: TargetsFile,
+    /// How hard targets press during the search.
+    #[serde(default)]
+    pub penalty: PenaltyFile,
+}
+
+impl ObjectiveFile {
+    /// That `accelerator` says what each metric that is priced or bounded takes; `origin` names the text in errors.
+    ///
+    /// # Errors
+    /// [`LoadError`] with the line of the first that it does not.
+    pub fn is_known(&self, accelerator: &Accelerator, origin: &str) -> Result<(), LoadError> {
+        goals::are_known((&self.weights, &self.targets), accelerator, origin)
+    }
 }
 
 /// Names of the costs.
@@ -308,6 +334,14 @@ pub struct Settings {
     pub beta: f64,
     /// What latency is measured in.
     pub latency: LatencyUnit,
+    /// How prices and the task's loss make one number.
+    pub form: Form,
+    /// Weights of further metrics.
+    pub prices: Vec<(Metric, f64)>,
+    /// Bounds that the network found has to keep.
+    pub targets: Vec<HardTarget>,
+    /// How hard they press during the search.
+    pub penalty: Penalty,
 }
 
 /// Length of a stage.
@@ -343,6 +377,11 @@ impl SearchFile {
         let ranges = Ranges { origin };
         let method = self.meant(&ranges)?;
         let paths: Paths = self.operators.as_ref().map_or(PathsFile::Sampled, |stage| stage.paths).into();
+        // Weights are exponents in the multiplicative form: what passes these leaves the numbers of a machine.
+        let most = match objective.form {
+            Form::Linear => 1e9,
+            Form::Multiplicative => 100.0,
+        };
         Ok(Settings {
             method,
             seed,
@@ -359,9 +398,13 @@ impl SearchFile {
             adam: AdamConfig::new(ranges.number("learning-rate", &self.learning_rate, 1e-9, 10.0)?),
             temperature: self.temperature.meant(&ranges)?,
             weights: self.weights.meant(&ranges)?,
-            lambda: ranges.number("lambda", &objective.lambda, 0.0, 1e9)?,
-            beta: ranges.number("beta", &objective.beta, 0.0, 1e9)?,
+            lambda: ranges.number("lambda", &objective.lambda, 0.0, most)?,
+            beta: ranges.number("beta", &objective.beta, 0.0, most)?,
             latency: objective.latency,
+            form: objective.form,
+            prices: objective.weights.meant(&ranges, most)?,
+            targets: objective.targets.meant(origin)?,
+            penalty: objective.penalty.meant(&ranges)?,
         })
     }
 }

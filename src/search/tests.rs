@@ -3,13 +3,14 @@ mod baselines;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::sample::{Purpose, normals, stream, uniform};
+use super::repair::Fit;
+use super::sample::{Purpose, jacobian, normals, stream, uniform};
 use super::*;
 use crate::accel::{Accelerator, Timing};
-use crate::cost::{CostKind, CostModel, Probabilities};
+use crate::cost::{CostKind, CostModel, Hardware, Metric, Probabilities};
 use crate::estimate::Target;
 use crate::network::Shape;
-use crate::record::{SearchEpoch, SearchStage};
+use crate::record::{HardTarget, SearchEpoch, SearchStage};
 use crate::space::{
     Architecture, Candidate, Classifier, Edge, Join, JoinId, OperatorChoice, OperatorId, Order, Space, WidthChoice,
     WidthId,
@@ -196,6 +197,10 @@ fn settings(seed: u64) -> Settings {
         lambda: 0.1,
         beta: 1.0,
         latency: LatencyUnit::Milliseconds,
+        form: Form::Linear,
+        prices: Vec::new(),
+        targets: Vec::new(),
+        penalty: Penalty { start: 1.0, growth: 2.0, limit: 100.0 },
     }
 }
 
@@ -559,7 +564,8 @@ fn relative_latency_starts_at_one() {
     let hardware = model.hardware(&search.distributions());
     assert_eq!(search.objective().unit_ms, hardware.latency_ms);
     // task 2 + lambda 0.1 * 1 - beta 1 * utilization
-    let loss = search.objective().loss(2.0, &hardware);
+    let priced = search.objective().price(&model, &search.distributions(), &[]);
+    let loss = search.objective().loss(2.0, &priced, &[]);
     assert!((loss.total - (2.0 + 0.1 - hardware.utilization)).abs() < 1e-15);
 }
 
@@ -575,4 +581,125 @@ fn adam_steps_as_worked_by_hand() {
     adam.step(AdamConfig::new(0.1), &mut parameters, &one(-2.0));
     let second = 0.1 * (0.16 / 0.19) / (0.019984f64 / 0.001999).sqrt();
     assert!((parameters.operators[0][0] - (0.9 - second)).abs() < 1e-9);
+}
+
+/// Hard targets at `share` of what the first distributions of the small space take, and both prices.
+fn targeted(seed: u64, share: f64, form: Form) -> (Space, CostModel, Settings) {
+    let space = small();
+    let model = model(&space, "small-32x32", 1, CostKind::Expected);
+    let first = Search::new(&space, &model, both_stages(seed)).distributions();
+    let target = |metric, share| HardTarget { metric, bound: share * model.metric(metric, &first).value };
+    let targets = vec![target(Metric::LatencyMs, share), target(Metric::Utilization, 0.9)];
+    let prices = vec![(Metric::Params, 0.3), (Metric::Macs, 0.1)];
+    let settings = Settings { targets, prices, form, ..both_stages(seed) };
+    (space, model, settings)
+}
+
+#[test]
+fn the_gradient_of_both_forms_with_targets_agrees_with_central_differences() {
+    for (seed, form) in [(1, Form::Linear), (2, Form::Multiplicative)] {
+        let (space, model, settings) = targeted(seed, 0.5, form);
+        let search = Search::new(&space, &model, settings);
+        let objective = search.objective();
+        let multiplier = Multiplier { value: 0.4, penalty: 1.5, violation: None };
+        let pressed: Vec<Pressed> = search.targets().iter().map(|&target| Pressed { target, multiplier }).collect();
+        let loss = |task: f64, alpha: &Probabilities| {
+            objective.loss(task, &objective.price(&model, &alpha.softmax(), search.targets()), &pressed).total
+        };
+        let mut alpha = Probabilities::zeros(&space);
+        let mut random = at_start(seed);
+        alpha.choices_mut().flatten().for_each(|logit| *logit = normals(&mut random)[0]);
+        let priced = objective.price(&model, &alpha.softmax(), search.targets());
+        let slopes = objective.slopes(1.7, &priced, &pressed);
+        let by_task = (loss(1.7 + 1e-6, &alpha) - loss(1.7 - 1e-6, &alpha)) / 2e-6;
+        assert!((slopes.task - by_task).abs() < 1e-8, "{form:?}: {} is not {by_task}", slopes.task);
+        let gradient = jacobian(&alpha.softmax(), &slopes.hardware);
+        for (choice, given) in gradient.choices().enumerate() {
+            for (option, given) in given.iter().enumerate() {
+                let moved = |by: f64| {
+                    let mut moved = alpha.clone();
+                    moved.choices_mut().nth(choice).unwrap()[option] += by;
+                    loss(1.7, &moved)
+                };
+                let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                assert!((given - difference).abs() < 1e-7, "{form:?}, {choice}, {option}: {given} is not {difference}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_multiplicative_form_is_worked_by_hand() {
+    let hardware = |latency_ms, utilization| Hardware {
+        latency_ms,
+        utilization,
+        latency_gradient: Probabilities { operators: vec![vec![3.0]], widths: Vec::new() },
+        utilization_gradient: Probabilities { operators: vec![vec![0.5]], widths: Vec::new() },
+    };
+    let objective = Objective {
+        form: Form::Multiplicative,
+        lambda: 2.0,
+        beta: 1.0,
+        unit_ms: 0.5,
+        unit_utilization: 0.8,
+        prices: Vec::new(),
+    };
+    let priced = objective::Priced { hardware: hardware(1.0, 0.4), prices: Vec::new(), targets: Vec::new() };
+    // 3 * (1 / 0.5)^2 * (0.8 / 0.4)^1
+    assert_eq!(objective.loss(3.0, &priced, &[]).total, 24.0);
+    // 24 * (2 * 3 / 1 - 1 * 0.5 / 0.4), and 8 for the task.
+    let slopes = objective.slopes(3.0, &priced, &[]);
+    assert!((slopes.hardware.operators[0][0] - 24.0 * 4.75).abs() < 1e-12 && slopes.task == 8.0);
+}
+
+#[test]
+fn a_search_with_targets_resumed_at_any_epoch_ends_in_the_same_bits_and_keeps_them() {
+    let accelerator = Accelerator::named_or_path("small-32x32").unwrap();
+    let target = Target { accelerator: &accelerator, timing: Timing::Ideal, batch: 1 };
+    let (space, model, settings) = targeted(4, 0.6, Form::Linear);
+    let search = || Search::new(&space, &model, settings.clone()).judged_by(target);
+    let mut whole = search();
+    let (states, records) = run(&mut whole, &mut Wider::new(&space, 0.5, 6));
+    let found = whole.found();
+    assert!(found.is_met(), "{found:?}");
+    assert!(settings.targets.iter().zip(&found.values).all(|(target, &value)| target.is_met(value)));
+    for (epoch, state) in states.iter().enumerate() {
+        let mut resumed = search().resumed(serde_json::from_str(state).unwrap());
+        let (again, rest) = run(&mut resumed, &mut Wider::new(&space, 0.5, 6));
+        assert_eq!((again, resumed.found()), (states[epoch..].to_vec(), found.clone()));
+        let line = |record: &SearchEpoch| serde_json::to_string(record).unwrap();
+        assert!(rest.iter().map(line).eq(records[epoch..].iter().map(line)));
+    }
+    // The bound of the operator stage is the mean of both: sqrt(0.6 * 1) of the first latency; warm-up leaves its price at nought.
+    let bound = settings.targets[0].bound;
+    assert!((records[0].targets[0].target - bound / 0.6f64.sqrt()).abs() < 1e-12 * bound);
+    assert_eq!((records[3].targets[0].target, records[0].targets[0].multiplier), (bound, 0.0));
+    assert!(records.iter().any(|record| record.targets[0].multiplier > 0.0));
+}
+
+#[test]
+fn a_target_holds_the_toy_below_what_its_task_asks_for() {
+    // Without a target 256 channels win (a = 0.5, lambda 0.1); the latency of 128 is half of that.
+    let space = one_layer();
+    let accelerator = Accelerator::named_or_path("uboost-128x128").unwrap();
+    let judge = Target { accelerator: &accelerator, timing: Timing::Ideal, batch: 64 };
+    let model = model(&space, "uboost-128x128", 64, CostKind::Expected);
+    let ended = |bound_ms: f64| {
+        let widths = Some(StageSettings { epochs: 30, warm_up_epochs: 0 });
+        let targets = vec![HardTarget { metric: Metric::LatencyMs, bound: bound_ms }];
+        let settings = Settings { lambda: 0.1, widths, targets, ..settings(1) };
+        let mut search = Search::new(&space, &model, settings).judged_by(judge);
+        run(&mut search, &mut Wider::new(&space, 0.5, 140));
+        (space.widths[1].options[search.likeliest().widths[1]], search.found())
+    };
+    // 64 * 1024 pixels by 9 tiles of rows for each tile of columns, in ms at 1 GHz, and the classifier.
+    let tiles = |columns: f64| columns * 9.0 * 64.0 * 1024.0 * 1e-6 + 0.01;
+    let (free, found) = ended(tiles(3.0));
+    assert_eq!((free, found.fit), (256, Fit::Likeliest));
+    let (held, found) = ended(tiles(1.0));
+    assert_eq!((held, found.fit), (128, Fit::Likeliest), "the multiplier alone");
+    // One tile of columns is the least there is.
+    let (_, found) = ended(tiles(0.5));
+    assert_eq!(found.fit, Fit::Unmet(repair::Search::Whole));
+    assert!(space.widths[1].options[found.architecture.widths[1]] <= 128);
 }

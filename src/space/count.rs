@@ -1,8 +1,8 @@
 //! How many architectures a space holds, and its smallest and largest.
 
-use super::{Candidate, Edge, MaskPoint, Space};
+use super::{Candidate, Edge, JoinId, MaskPoint, Space};
 use crate::estimate::{EstimateError, Target};
-use crate::network::{Network, NetworkError, Shape};
+use crate::network::{Network, NetworkError, Op, Shape};
 
 /// A smallest and a largest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -177,6 +177,18 @@ impl Space {
         let wired = candidate.wire(&mut network, "op", input, self.site(edge, in_width, out_width))?;
         network.set_output(wired.output);
         Ok((network, wired.masks))
+    }
+
+    /// The sum of `branches` branches at join `id` alone, where that has `width` channels.
+    ///
+    /// # Errors
+    /// [`NetworkError`] where it does not fit.
+    pub fn sum_fragment(&self, id: JoinId, branches: usize, width: u64) -> Result<Network, NetworkError> {
+        let mut network = Network::new("sum", map(width, self.join(id).side));
+        let input = network.input();
+        let sum = network.wire("sum", Op::Add, &vec![input; branches])?;
+        network.set_output(sum);
+        Ok(network)
     }
 
     /// The classifier alone, behind a last join of `width` channels.

@@ -162,17 +162,25 @@ impl Space {
     /// Which edges are on a way from the image to the last join, where `cut` says which are not there.
     #[must_use]
     pub fn live(&self, cut: impl Fn(&Edge) -> bool) -> Vec<bool> {
+        self.live_places(|place| cut(&self.edges[place]))
+    }
+
+    /// As [`Space::live`], edges by their places.
+    #[must_use]
+    pub fn live_places(&self, cut: impl Fn(usize) -> bool) -> Vec<bool> {
+        let there: Vec<bool> = (0..self.edges.len()).map(|place| !cut(place)).collect();
         let mut sourced = vec![false; self.joins.len()];
         sourced[0] = true;
-        for edge in &self.edges {
-            sourced[edge.to.0] |= sourced[edge.from.0] && !cut(edge);
+        for (edge, there) in self.edges.iter().zip(&there) {
+            sourced[edge.to.0] |= sourced[edge.from.0] && *there;
         }
         let mut reaching = vec![false; self.joins.len()];
         reaching[self.last().0] = true;
-        for edge in self.edges.iter().rev() {
-            reaching[edge.from.0] |= reaching[edge.to.0] && !cut(edge);
+        for (edge, there) in self.edges.iter().zip(&there).rev() {
+            reaching[edge.from.0] |= reaching[edge.to.0] && *there;
         }
-        self.edges.iter().map(|edge| sourced[edge.from.0] && reaching[edge.to.0] && !cut(edge)).collect()
+        let ends = self.edges.iter().map(|edge| sourced[edge.from.0] && reaching[edge.to.0]);
+        ends.zip(there).map(|(ends, there)| ends && there).collect()
     }
 
     /// Names of the widths whose joins all lie off every way from the image to the last join of `architecture`.

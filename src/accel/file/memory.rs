@@ -36,8 +36,8 @@ pub struct MemoryFile {
     /// Memory for activations in KiB of 1024 bytes; default no limit, and no activation stays on chip.
     #[schemars(with = "Option<u64>", range(min = 1, max = 4_294_967_296_u64))]
     pub activation_capacity_kib: Option<Spanned<i64>>,
-    /// Where weights are before the network runs: `streamed` from DRAM for each layer, the default, or `resident`
-    /// where those of the whole network fit the weight memory.
+    /// Where weights are before the network runs: `streamed` from DRAM for each layer, the default; `resident` where
+    /// those of the whole network fit the weight memory; `cached` layer by layer as far as the weight memory reaches.
     #[schemars(with = "Option<WeightHome>")]
     pub weights: Option<Spanned<WeightHome>>,
     /// Rows of partial sums that an array accumulates at a time; default no limit. Under the weight-stationary dataflow
@@ -56,10 +56,11 @@ impl MemoryFile {
             Ok(kib.map(|kib: u64| Bytes(kib * 1024)))
         };
         let weight_capacity = kib("memory.weight-capacity-kib", &self.weight_capacity_kib)?;
-        if let Some(weights) = self.weights.as_ref().filter(|weights| weights.value == WeightHome::Resident)
+        if let Some(weights) = self.weights.as_ref().filter(|weights| weights.value != WeightHome::Streamed)
             && weight_capacity.is_none()
         {
-            let reason = "memory.weights: `resident` needs memory.weight-capacity-kib, got none";
+            let home = if weights.value == WeightHome::Cached { "cached" } else { "resident" };
+            let reason = format!("memory.weights: `{home}` needs memory.weight-capacity-kib, got none");
             return Err(reject(weights, origin, reason));
         }
         let rows = self.accumulator_rows.as_ref();
@@ -149,6 +150,7 @@ mod tests {
             overlap: Overlap::InTurn,
         };
         assert_eq!(memory, expected);
+        assert_eq!(read("{ weights: cached, weight-capacity-kib: 1 }").unwrap().weights, WeightHome::Cached);
         assert_eq!(read("{ overlap: true, weights: streamed }"), Ok(Memory::default()));
     }
 
@@ -171,6 +173,7 @@ mod tests {
                 "{ weights: resident }",
                 "a.yaml:5:20: memory.weights: `resident` needs memory.weight-capacity-kib, got none",
             ),
+            ("{ weights: cached }", "a.yaml:5:20: memory.weights: `cached` needs memory.weight-capacity-kib, got none"),
             (
                 "{ bandwidth-gb-per-s: 1, input-bandwidth-gb-per-s: 2 }",
                 "a.yaml:5:60: memory: must have one shared bandwidth-gb-per-s or one for each port, got both",

@@ -18,6 +18,7 @@ use crate::estimate::{self, Estimate};
 use crate::import::onnx::Options;
 use crate::jobs::{self, Detail, EstimateRequest, NamedAccelerator, ReportRequest};
 use crate::plot::Roof;
+use crate::record;
 use crate::units::Megahertz;
 use pictures::Pictures;
 use tables::{Shown, View};
@@ -29,6 +30,7 @@ Examples:
   systole estimate topology.csv --accel my-array.yaml,small-32x32 --timing scale-sim
   systole estimate a.yaml b.yaml --accel small-32x32 --accel uboost-128x128 --batch 8 --json
   systole estimate topology.csv --accel scale.cfg --reports reports
+  systole estimate network.onnx --accel small-32x32 --scale-sim topology.csv --shapes shapes.csv
   systole estimate network.yaml --accel small-32x32 --worst 5
   systole estimate network.yaml --accel tpu-v1 --plot cycles.svg --roofline roofline.png
   systole estimate '|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|' \
@@ -69,6 +71,12 @@ pub(super) struct Args {
     /// Write SCALE-Sim's three report files for one topology on one accelerator into FOLDER
     #[arg(long, value_name = "FOLDER")]
     reports: Option<PathBuf>,
+    /// Write the layers of one network as a SCALE-Sim topology to FILE
+    #[arg(long, value_name = "FILE")]
+    scale_sim: Option<PathBuf>,
+    /// Write the shape of what every node of one network puts out to FILE, as CSV
+    #[arg(long, value_name = "FILE")]
+    shapes: Option<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -103,31 +111,33 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
     let pictures = Pictures { cycles: args.plot.clone(), roofline: args.roofline.clone() };
     pictures.check(count)?;
     ensure!(!args.diff || count == 2, "{}", diff_rule(count));
-    let reports = args.reports.as_ref().map(|_| report_request(&args)).transpose()?;
-    let mut roof = None;
+    if args.reports.is_some() {
+        reportable(&args)?;
+    }
+    let mut accelerators = Vec::new();
     for name in &args.accel {
         let named = NamedAccelerator::load(name, args.clock_mhz)?;
         named.notes.iter().for_each(|note| notes.line(note));
-        roof = Some(Roof::of(&named.accelerator, args.timing.unwrap_or(named.accelerator.timing)));
+        accelerators.push(named);
     }
     let request = EstimateRequest {
         networks: args.networks.clone(),
         space: args.space.clone(),
-        accelerators: args.accel.clone(),
+        accelerators: &accelerators,
         batch: args.batch,
         timing: args.timing,
-        clock: args.clock_mhz,
         detail: if args.advice { Detail::Advice } else { Detail::Costs },
         onnx: Options { dims: args.dims.iter().cloned().collect() },
     };
     let mut estimates = jobs::estimate(&request)?;
     let end = coverage(&args, &estimates, notes);
-    if let (Some(folder), Some(request)) = (&args.reports, reports) {
-        write_reports(folder, &request, notes)?;
+    if let (Some(folder), [topology], [accelerator]) = (&args.reports, &args.networks[..], &accelerators[..]) {
+        write_reports(folder, &ReportRequest { topology, accelerator, timing: args.timing }, notes)?;
     }
+    write_files(&args, &request, notes)?;
     let text = if args.diff { diff_text(&args, &estimates)? } else { text(&args, &mut estimates)? };
-    if let ([estimate], Some(roof)) = (estimates.as_slice(), &roof) {
-        pictures.draw(estimate, roof, notes)?;
+    if let ([estimate], [NamedAccelerator { accelerator, .. }]) = (&estimates[..], &accelerators[..]) {
+        pictures.draw(estimate, &Roof::of(accelerator, args.timing.unwrap_or(accelerator.timing)), notes)?;
     }
     super::output(&text)?;
     Ok(end)
@@ -207,17 +217,29 @@ fn clock(text: &str) -> Result<Megahertz, String> {
     Megahertz::new(number).map_err(|error| error.to_string())
 }
 
-fn report_request(args: &Args) -> anyhow::Result<ReportRequest> {
-    let ([topology], [accelerator]) = (args.networks.as_slice(), args.accel.as_slice()) else {
-        let count = args.networks.len() * args.accel.len();
-        bail!("--reports takes one topology on one accelerator, got {count} estimates");
-    };
+/// That SCALE-Sim's reports can be of what is asked, before the work.
+fn reportable(args: &Args) -> anyhow::Result<()> {
+    let count = args.networks.len() * args.accel.len();
+    ensure!(count == 1, "--reports takes one topology on one accelerator, got {count} estimates");
     ensure!(args.batch == 1, "--reports: SCALE-Sim knows one image, got batch {}", args.batch);
-    let (topology, accelerator) = (topology.clone(), accelerator.clone());
-    Ok(ReportRequest { topology, accelerator, timing: args.timing, clock: args.clock_mhz })
+    Ok(())
 }
 
-fn write_reports(folder: &Path, request: &ReportRequest, notes: Notes) -> anyhow::Result<()> {
+/// The files that tell of the network itself.
+fn write_files(args: &Args, request: &EstimateRequest<'_>, notes: Notes) -> anyhow::Result<()> {
+    if let Some(path) = &args.scale_sim {
+        let written = jobs::topology(request)?;
+        record::write(path, written.text.as_bytes())?;
+        written.notes.iter().for_each(|note| notes.line(&format!("{}: {note}", path.display())));
+    }
+    if let Some(path) = &args.shapes {
+        record::write(path, jobs::shapes(request)?.as_bytes())?;
+        notes.line(&format!("wrote {}", path.display()));
+    }
+    Ok(())
+}
+
+fn write_reports(folder: &Path, request: &ReportRequest<'_>, notes: Notes) -> anyhow::Result<()> {
     let reports = jobs::reports(request)?;
     for path in jobs::write_reports(&reports, folder)? {
         notes.line(&format!("wrote {}", path.display()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ties::{Group, Ties, is_depthwise};
+use super::ties::{Group, Ties};
 use crate::accel::{Accelerator, Dataflow, Depthwise};
 use crate::network::{Conv2d, Network, Op};
 
@@ -64,7 +64,7 @@ impl Edges {
         let mut all = BTreeSet::new();
         for (id, node) in network.nodes() {
             match &node.op {
-                Op::Conv2d(conv) if !is_depthwise(conv) && group.producers.contains(&id.index()) => {
+                Op::Conv2d(conv) if !conv.is_depthwise() && group.producers.contains(&id.index()) => {
                     all.extend(Self::of_outputs(accelerator, conv.groups));
                 }
                 Op::Linear(_) if group.producers.contains(&id.index()) => {
@@ -91,7 +91,7 @@ impl Edges {
     fn of_inputs(op: &Op, accelerator: &Accelerator) -> Option<(u64, u64, u64)> {
         let rows = Sides::of(accelerator).rows;
         match op {
-            Op::Conv2d(conv) if is_depthwise(conv) => match accelerator.depthwise {
+            Op::Conv2d(conv) if conv.is_depthwise() => match accelerator.depthwise {
                 Depthwise::Diagonal => Some((sharing(conv, accelerator)?, 1, 1)),
                 Depthwise::PerChannel | Depthwise::Vector => None,
             },

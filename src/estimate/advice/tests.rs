@@ -335,7 +335,7 @@ fn rewritten(network: &Network, widths: &[Resized]) -> Network {
         let trimmed = line.trim().trim_start_matches("- ");
         if let Some(name) = trimmed.strip_prefix("name: ") {
             let depthwise = |node: &crate::network::Node| match &node.op {
-                Op::Conv2d(conv) if conv.groups > 1 && conv.groups == conv.in_channels => conv.groups,
+                Op::Conv2d(conv) if conv.is_depthwise() => conv.groups,
                 _ => 0,
             };
             let groups = network.nodes().find(|(_, node)| node.name == name).map_or(0, |(_, node)| depthwise(node));

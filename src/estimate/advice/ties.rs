@@ -1,5 +1,6 @@
 //! Which widths of a network are one and the same, and the network with other widths.
 
+use num_integer::gcd;
 use petgraph::unionfind::UnionFind;
 
 use crate::network::{Conv2d, Linear, Network, NetworkError, NodeId, Op};
@@ -181,7 +182,7 @@ impl Tying {
     /// when it is wired.
     fn divide(&mut self, segments: &[Segment], groups: u64) {
         for segment in segments {
-            let step = groups / common_divisor(groups, segment.times);
+            let step = groups / gcd(groups, segment.times);
             self.step[segment.width] = least_common_multiple(self.step[segment.width], step);
         }
     }
@@ -190,7 +191,7 @@ impl Tying {
 /// `op` behind an input of `given` channels; one that chooses its width puts out `channels`.
 fn with_widths(op: &Op, given: u64, channels: u64) -> Op {
     match op {
-        Op::Conv2d(conv) if is_depthwise(conv) => {
+        Op::Conv2d(conv) if conv.is_depthwise() => {
             let out_channels = given.saturating_mul(conv.out_channels / conv.in_channels);
             Op::Conv2d(Conv2d { in_channels: given, out_channels, groups: given, ..conv.clone() })
         }
@@ -227,11 +228,6 @@ fn with_widths(op: &Op, given: u64, channels: u64) -> Op {
     }
 }
 
-/// Whether each input channel is convolved by itself.
-pub(super) fn is_depthwise(conv: &Conv2d) -> bool {
-    conv.groups > 1 && conv.groups == conv.in_channels
-}
-
 /// How an operator's channels come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
@@ -256,7 +252,7 @@ fn flow(network: &Network, id: NodeId) -> Flow {
         return Flow::Kept;
     }
     match &node.op {
-        Op::Conv2d(conv) if is_depthwise(conv) => Flow::Taken { times: conv.out_channels / conv.in_channels },
+        Op::Conv2d(conv) if conv.is_depthwise() => Flow::Taken { times: conv.out_channels / conv.in_channels },
         Op::Conv2d(_) | Op::Linear(_) | Op::FitChannels { .. } | Op::Zero { .. } => Flow::Chosen,
         Op::BatchNorm { .. }
         | Op::Activation(_)
@@ -297,10 +293,7 @@ fn multiplied(segments: &[Segment], factor: u64) -> Vec<Segment> {
     segments.iter().map(more).collect()
 }
 
-fn common_divisor(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { common_divisor(b, a % b) }
-}
-
+/// 2^64 - 1 where it is more.
 fn least_common_multiple(a: u64, b: u64) -> u64 {
-    (a / common_divisor(a, b)).saturating_mul(b)
+    (a / gcd(a, b)).saturating_mul(b)
 }

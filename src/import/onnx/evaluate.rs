@@ -10,6 +10,7 @@ use super::graph::{Flat, Functions, Opsets, ordered};
 use super::ops::{self, Cover};
 use super::proto::{DimensionProto, GraphProto, ModelProto, ValueInfoProto};
 use super::steps::{Refusal, Steps};
+use super::values::{self, NodeValue};
 use super::{Onnx, Options};
 use crate::units::Macs;
 
@@ -142,6 +143,8 @@ struct Run<'a> {
     coverage: Coverage,
     /// Steps that nodes read which are not covered.
     ends: Vec<usize>,
+    /// What the nodes before put out.
+    outputs: Vec<NodeValue>,
 }
 
 impl<'a> Run<'a> {
@@ -184,7 +187,8 @@ impl<'a> Run<'a> {
             assumed: Vec::new(),
         };
         let (infos, readers) = (HashMap::new(), HashMap::new());
-        Ok(Self { functions, opsets, values, infos, readers, steps, coverage, ends: Vec::new() })
+        let (ends, outputs) = (Vec::new(), Vec::new());
+        Ok(Self { functions, opsets, values, infos, readers, steps, coverage, ends, outputs })
     }
 
     fn count_readers(&mut self, nodes: &[Flat], outputs: &[String]) {
@@ -195,7 +199,12 @@ impl<'a> Run<'a> {
     }
 
     fn nodes(&mut self, nodes: &[Flat], depth: u32) -> Result<(), Fault> {
-        nodes.iter().try_for_each(|node| self.node(node, depth))
+        nodes.iter().try_for_each(|node| {
+            self.node(node, depth)?;
+            let put_out: Vec<NodeValue> = values::of(node, |name| self.value(name)).collect();
+            self.outputs.extend(put_out);
+            Ok(())
+        })
     }
 
     fn node(&mut self, flat: &Flat, depth: u32) -> Result<(), Fault> {
@@ -307,7 +316,7 @@ impl<'a> Run<'a> {
         let network = self.steps.network(name, &ends)?;
         self.coverage.macs = network.macs();
         self.coverage.assumed = notes;
-        Ok(Onnx { network, coverage: self.coverage })
+        Ok(Onnx { network, coverage: self.coverage, values: self.outputs })
     }
 }
 

@@ -272,8 +272,9 @@ fn needed(
 /// Names of the nodes of one cycle, which is behind or before the node `stuck`.
 fn cycle(flat: &[Flat], maker: &HashMap<&str, usize>, waits: &[usize], stuck: usize) -> Vec<String> {
     let mut seen = Vec::new();
+    let mut passed = vec![false; flat.len()];
     let mut at = stuck;
-    while !seen.contains(&at) {
+    while !std::mem::replace(&mut passed[at], true) {
         seen.push(at);
         let before = flat[at].reads().into_iter().filter_map(|name| maker.get(name).copied());
         at = before.into_iter().find(|&from| waits[from] > 0).unwrap_or(stuck);

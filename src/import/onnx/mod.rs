@@ -17,6 +17,7 @@ mod ops;
 pub(crate) mod proto;
 mod slim;
 mod steps;
+mod values;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use prost::Message;
 
 pub use coverage::{Coverage, UnknownNode};
 pub use error::{Fault, OnnxError};
+pub use values::NodeValue;
 
 use crate::network::Network;
 
@@ -47,6 +49,8 @@ pub struct Onnx {
     pub network: Network,
     /// How much of the file it is.
     pub coverage: Coverage,
+    /// What every node that an output needs puts out, in the order in which they run.
+    pub values: Vec<NodeValue>,
 }
 
 impl Onnx {

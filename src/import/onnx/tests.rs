@@ -121,6 +121,31 @@ fn a_convolution_has_its_shape_its_products_and_its_parameters() {
 }
 
 #[test]
+fn every_value_that_a_node_puts_out_has_the_dimensions_of_the_file() {
+    let nodes = vec![
+        node("x -> s = Shape", vec![]),
+        node("x -> r = Relu", vec![]),
+        node("r -> d, mask = Dropout", vec![]),
+        node("d -> y = Odd", vec![]),
+        node("y -> z = Relu", vec![]),
+        node("z, s -> out = Reshape", vec![]),
+    ];
+    let found = parse(&model(&["x[n, 3, 5]"], vec![], nodes, "out")).unwrap();
+    let values =
+        found.values.iter().map(|value| (value.operator.as_str(), value.value.as_str(), value.dims.as_deref()));
+    let expected: [(&str, &str, Option<&[u64]>); 7] = [
+        ("Shape", "s", Some(&[3])),
+        ("Relu", "r", Some(&[1, 3, 5])),
+        ("Dropout", "d", Some(&[1, 3, 5])),
+        ("Dropout", "mask", None),
+        ("Odd", "y", None),
+        ("Relu", "z", None),
+        ("Reshape", "out", None),
+    ];
+    assert_eq!(values.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn padding_that_differs_between_the_ends_stands_before_the_window() {
     let attributes = |pads: &str| vec![attribute("strides", &[2, 2]), text("auto_pad", pads)];
     // ceil(8 / 2) = 4 windows reach 3 * 2 + 3 = 9: one value of padding, at the far end

@@ -1,12 +1,14 @@
 //! What a run leaves in its folder.
 
 use super::{Checkpoint, Run, SearchJobError, Trained, pictures};
+use crate::cost;
 use crate::estimate::{self, Estimate, Target};
 use crate::jobs::spec::DataSet;
 use crate::load;
 use crate::network::Network;
 use crate::record::{
-    Accuracy, Ended, HistoryRecord, HistoryWriter, INTERRUPTED, Summary, diverged, read_history, write, write_json,
+    Accuracy, Ended, HistoryRecord, HistoryWriter, INTERRUPTED, Summary, TargetResult, diverged, read_history, write,
+    write_json,
 };
 use crate::space::Architecture;
 use crate::torch::file;
@@ -60,6 +62,7 @@ impl Finish<'_> {
         let Run { job, .. } = self.run;
         let (one, batch) = (self.estimate(1)?, self.estimate(job.hardware_batch)?);
         let finished = trained.is_some_and(|trained| trained.finished);
+        let targets = job.settings.targets.iter();
         Ok(Summary {
             name: job.name.clone(),
             seed: job.settings.seed,
@@ -84,9 +87,10 @@ impl Finish<'_> {
             hardware_batch_latency_ms: Some(batch.total.latency_ms),
             lambda: Some(job.settings.lambda),
             beta: Some(job.settings.beta),
-            cost: Some(crate::cost::CostKind::from(job.file.objective.cost).name().to_owned()),
+            cost: Some(cost::CostKind::from(job.file.objective.cost).name().to_owned()),
             method: Some(job.settings.method.name().to_owned()),
             data: Some(self.data_name()),
+            targets: targets.map(|target| TargetResult::new(target, cost::exact(target.metric, &batch))).collect(),
             warnings: diverged(&read_history(&self.run.folder.history())?, job.space.classes),
         })
     }

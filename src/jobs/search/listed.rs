@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::Checkpoint;
 use super::watch::{self, Untold, Watch};
 use super::{Run, SearchJobError};
-use crate::cost::{CostKind, Probabilities};
-use crate::estimate::{self, Target};
+use crate::cost::{self, CostKind, Probabilities};
+use crate::estimate;
 use crate::jobs::progress::Progress;
 use crate::network::Network;
 use crate::record::{
-    HistoryRecord, HistoryWriter, JudgedCandidate, Position, RunFolder, Stage as Recorded, read_json, write_json,
+    HardTarget, HistoryRecord, HistoryWriter, JudgedCandidate, Position, RunFolder, Stage as Recorded, read_json,
+    write_json,
 };
-use crate::search::methods::{Budget, Judged, Listing, Method, Proposal, SinglePaths, Verdict};
+use crate::search::methods::{Budget, Costs, Judged, Listing, Method, Proposal, SinglePaths, Verdict};
 use crate::search::{Outcome, Search, SearchError, Settings, Stage, StageSettings, TaskLoss};
 use crate::space::{Architecture, Space};
 use crate::supernet::Supernet;
@@ -160,7 +161,7 @@ impl<'a> Run<'a> {
     ) -> Result<(Architecture, bool), SearchJobError> {
         let (space, settings) = (&self.job.space, with_stages(&self.job.settings));
         let search = Search::new(space, self.cost, settings.clone());
-        let listing = Listing::new(space, settings.method, settings.seed, search.objective());
+        let listing = Listing::new(space, settings.method, settings.seed, search.objective().clone());
         let first = listing.next(0.0).ok_or(SearchError::Unreachable)?.architecture;
         let mut listing = listing.resumed(std::mem::take(&mut kept.judged));
         let mut finished = kept.over;
@@ -309,38 +310,37 @@ impl<'a> Run<'a> {
             return Ok(Some(Judged { parent: *parent, ..known.clone() }));
         }
         let network = self.job.space.derive(architecture)?;
-        let (latency_ms, utilization) = self.exact(architecture, &network)?;
+        let costs = self.exact(architecture, &network)?;
         let verdict = judge.verdict(self, (architecture, &network), progress)?;
         Ok(verdict.map(|verdict| Judged {
             architecture: architecture.clone(),
             parent: *parent,
             verdict,
-            latency_ms,
-            utilization,
+            costs,
             seconds: 0.0,
         }))
     }
 
-    /// Latency in ms and utilization of the network at the objective's batch: the estimator's own where the objective asks
-    /// for its cycles.
-    fn exact(&self, architecture: &Architecture, network: &Network) -> Result<(f64, f64), SearchJobError> {
-        match CostKind::from(self.job.file.objective.cost) {
-            CostKind::Expected => {
-                let Run { job, .. } = self;
-                let target = Target { accelerator: &job.accelerator, timing: job.timing, batch: job.hardware_batch };
-                let total = estimate::network(network, &target)?.total;
-                Ok((total.latency_ms, total.end_to_end_utilization.unwrap_or(0.0)))
-            }
+    /// What the network costs by its estimate; latency and utilization by the objective's own cost where that is another.
+    fn exact(&self, architecture: &Architecture, network: &Network) -> Result<Costs, SearchJobError> {
+        let Run { job, .. } = self;
+        let estimate = estimate::network(network, &self.target)?;
+        let (latency_ms, utilization) = match CostKind::from(job.file.objective.cost) {
+            CostKind::Expected => (estimate.total.latency_ms, estimate.total.end_to_end_utilization.unwrap_or(0.0)),
             CostKind::Flops => {
-                let hardware = self.cost.hardware(&Probabilities::one_hot(&self.job.space, architecture));
-                Ok((hardware.latency_ms, hardware.utilization))
+                let hardware = self.cost.hardware(&Probabilities::one_hot(&job.space, architecture));
+                (hardware.latency_ms, hardware.utilization)
             }
-        }
+        };
+        let prices = job.settings.prices.iter().map(|&(metric, _)| cost::exact(metric, &estimate)).collect();
+        let missed = |target: &HardTarget| target.violation(cost::exact(target.metric, &estimate)).max(0.0);
+        let violation = job.settings.targets.iter().map(missed).sum();
+        Ok(Costs { latency_ms, utilization, prices, violation })
     }
 
     fn record(&self, listing: &Listing<'_>, judged: &Judged) -> JudgedCandidate {
         let space = &self.job.space;
-        let Judged { architecture, parent, verdict, latency_ms, utilization, seconds } = judged;
+        let Judged { architecture, parent, verdict, costs, seconds } = judged;
         let operators = space.operators.iter().zip(&architecture.operators);
         let widths = space.widths.iter().zip(&architecture.widths);
         JudgedCandidate {
@@ -358,9 +358,10 @@ impl<'a> Run<'a> {
             loss: verdict.loss,
             accuracy: verdict.accuracy,
             score: verdict.score,
-            latency_ms: *latency_ms,
-            utilization: *utilization,
+            latency_ms: costs.latency_ms,
+            utilization: costs.utilization,
             objective: finite(listing.objective_of(judged)),
+            violation: (!self.job.settings.targets.is_empty()).then_some(costs.violation),
             seconds: *seconds,
         }
     }

@@ -3,6 +3,7 @@
 use super::SearchJobError;
 use crate::estimate::{self, Target};
 use crate::jobs::spec::Job;
+use crate::load;
 use crate::plot::{self, Bar};
 use crate::record::{RunFolder, read_history};
 use crate::space::Architecture;
@@ -11,9 +12,7 @@ use crate::space::Architecture;
 pub(super) fn draw_again(job: &Job, folder: &RunFolder) -> Result<(), SearchJobError> {
     let path = folder.architecture();
     let origin = path.display().to_string();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| SearchJobError::Checkpoint { reason: format!("{origin}: {error}") })?;
-    let architecture = job.space.parse_architecture(&text, &origin);
+    let architecture = load::text(&path).and_then(|text| job.space.parse_architecture(&text, &origin));
     draw(job, folder, &architecture.map_err(|error| SearchJobError::Checkpoint { reason: error.to_string() })?)
 }
 

@@ -1,7 +1,8 @@
 //! Progress of search and training as the job's progress.
 
 use crate::jobs::progress::Progress;
-use crate::record::{JudgedCandidate, SearchEpoch, SearchStage, TrainEpoch};
+use crate::record::{HardTarget, JudgedCandidate, SearchEpoch, SearchStage, TargetEpoch, TrainEpoch};
+use crate::search::repair::{Fit, Repaired, Search};
 use crate::search::{self, At};
 use crate::train;
 
@@ -66,8 +67,13 @@ pub(super) fn search_line(epoch: &SearchEpoch) -> String {
         SearchStage::Widths => "widths",
         SearchStage::Supernet => "supernet",
     };
+    let target = |target: &TargetEpoch| {
+        let (name, sign) = (target.metric.name(), target.relation.sign());
+        format!(", {name} {:.4} {sign} {:.4} at {:.3}", target.value, target.target, target.multiplier)
+    };
+    let targets: String = epoch.targets.iter().map(target).collect();
     format!(
-        "{stage} {}/{}: train loss {:.3}, selection accuracy {:.1} %, expected latency {:.4} ms, utilization {:.1} %, {:.1} s",
+        "{stage} {}/{}: train loss {:.3}, selection accuracy {:.1} %, expected latency {:.4} ms, utilization {:.1} %{targets}, {:.1} s",
         epoch.epoch,
         epoch.of,
         epoch.train_loss,
@@ -104,6 +110,21 @@ pub(super) fn candidate_line(judged: &JudgedCandidate) -> String {
         judged.utilization * 100.0,
         judged.seconds
     )
+}
+
+/// That no network was found that keeps `targets`, and what the cheapest takes.
+pub(super) fn unmet_line(targets: &[HardTarget], found: &Repaired) -> Option<String> {
+    let Fit::Unmet(searched) = found.fit else { return None };
+    let told = match searched {
+        Search::Whole => "no network of the space keeps the targets",
+        Search::Partial => "no network was found that keeps the targets",
+    };
+    let missed = targets.iter().zip(&found.values).filter(|(target, value)| !target.is_met(**value));
+    let missed = missed.map(|(target, value)| {
+        let (name, percent) = (target.metric.name(), 100.0 * target.violation(*value));
+        format!("{target} is missed by {percent:.1} %, {name} {value:.6}")
+    });
+    Some(format!("{told}; of the cheapest {}", missed.collect::<Vec<String>>().join(", ")))
 }
 
 /// An epoch of training in one line.

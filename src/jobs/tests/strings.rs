@@ -1,6 +1,7 @@
 //! Architecture strings through `estimate`.
 
 use super::*;
+use crate::estimate::Estimate;
 use crate::import::onnx::Options;
 
 const CELL: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|";
@@ -11,45 +12,45 @@ const PC_DARTS: &str = "PC_DARTS_cifar = Genotype(normal=[('sep_conv_3x3', 1), (
     ('sep_conv_5x5', 2), ('sep_conv_3x3', 0), ('sep_conv_3x3', 3), ('sep_conv_3x3', 1), ('sep_conv_3x3', 2)], \
     reduce_concat=range(2, 6))";
 
-fn request(networks: &[&str], space: Option<&str>) -> EstimateRequest {
-    EstimateRequest {
+fn estimated(networks: &[&str], space: Option<&str>) -> Result<Vec<Estimate>, EstimateJobError> {
+    let accelerators = [NamedAccelerator::load("small-32x32", None).unwrap()];
+    estimate(&EstimateRequest {
         networks: networks.iter().map(PathBuf::from).collect(),
         space: space.map(str::to_owned),
-        accelerators: vec!["small-32x32".to_owned()],
+        accelerators: &accelerators,
         batch: 1,
         timing: None,
-        clock: None,
         detail: Detail::Costs,
         onnx: Options::default(),
-    }
+    })
 }
 
 fn message(networks: &[&str], space: Option<&str>) -> String {
-    estimate(&request(networks, space)).unwrap_err().to_string()
+    estimated(networks, space).unwrap_err().to_string()
 }
 
 #[test]
 fn strings_and_files_stand_side_by_side_and_a_string_is_the_network_of_its_space() {
     let small = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/small.yaml");
     let job = path("nas-bench-201").display().to_string();
-    let estimates = estimate(&request(&[CELL, small], Some(&job))).unwrap();
+    let estimates = estimated(&[CELL, small], Some(&job)).unwrap();
     let space = shipped("nas-bench-201").space;
     let network = space.derive_benchmark(&space.parse_string(CELL).unwrap()).unwrap();
     assert_eq!(estimates[0].network, CELL);
     assert_eq!((estimates[0].total.macs, estimates[0].total.params), (network.macs(), network.params()));
     assert_eq!(estimates[1].network, "small");
     let digits = path("nas-bench-macro").display().to_string();
-    assert_eq!(estimate(&request(&["02012100"], Some(&digits))).unwrap()[0].network, "02012100");
+    assert_eq!(estimated(&["02012100"], Some(&digits)).unwrap()[0].network, "02012100");
 }
 
 #[test]
 fn a_genotype_has_the_name_that_its_text_gives_it() {
-    let estimates = estimate(&request(&[PC_DARTS], Some("darts"))).unwrap();
+    let estimates = estimated(&[PC_DARTS], Some("darts")).unwrap();
     assert_eq!(estimates[0].network, "PC_DARTS_cifar");
     // The paper: 3.6 M parameters
     assert_eq!(estimates[0].total.params / 10_000, 363);
     let (_, bare) = PC_DARTS.split_once(" = ").unwrap();
-    assert_eq!(estimate(&request(&[bare], Some("darts-imagenet"))).unwrap()[0].network, "genotype");
+    assert_eq!(estimated(&[bare], Some("darts-imagenet")).unwrap()[0].network, "genotype");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::goals::Form;
 use super::super::objective::Objective;
 use super::super::sample::{Purpose, stream};
 use super::super::task::At;
@@ -36,12 +37,30 @@ pub struct Judged {
     pub parent: Option<u32>,
     /// What was found.
     pub verdict: Verdict,
-    /// Exact latency of its network at the job's hardware batch, ms.
-    pub latency_ms: f64,
-    /// Exact utilization of its network at the job's hardware batch, a fraction.
-    pub utilization: f64,
+    /// What its network costs.
+    pub costs: Costs,
     /// Time that it took, s.
     pub seconds: f64,
+}
+
+/// What one network costs at the job's hardware batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Costs {
+    /// Latency, ms.
+    pub latency_ms: f64,
+    /// Utilization, a fraction.
+    pub utilization: f64,
+    /// The further metrics that the objective prices, in its order, each in its unit.
+    pub prices: Vec<f64>,
+    /// Sum over the hard targets of how far each is missed, relative to its bound; 0 where all are kept.
+    pub violation: f64,
+}
+
+/// How good an architecture is; less is better. Hard targets come first, then the objective (Deb 2000).
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+struct Rank {
+    violation: f64,
+    objective: f64,
 }
 
 /// The architecture that is to be judged next.
@@ -171,8 +190,8 @@ impl<'a> Listing<'a> {
         let oldest = (number - 1 - population) as usize;
         let drawn: Vec<usize> = (0..sample).map(|_| oldest + below(&mut draws, population as usize)).collect();
         let parent = drawn.into_iter().reduce(|best, other| {
-            let better = self.objective_of(&self.judged[other]) < self.objective_of(&self.judged[best]);
-            if better { other } else { best }
+            let rank = |place: usize| self.rank(place, self.objective_of(&self.judged[place]));
+            if rank(other) < rank(best) { other } else { best }
         })?;
         let architecture = mutated(self.space, &self.judged[parent].architecture, &mut draws)?;
         Some(Proposal { number, parent: u32::try_from(parent + 1).ok(), architecture })
@@ -194,14 +213,23 @@ impl<'a> Listing<'a> {
     /// The objective of an architecture by its loss; infinite where that is none.
     #[must_use]
     pub fn objective_of(&self, judged: &Judged) -> f64 {
-        let value = judged.verdict.loss.map(|loss| self.objective.exact(loss, judged.latency_ms, judged.utilization));
+        let value = judged.verdict.loss.map(|loss| self.priced(loss, &judged.costs));
         value.filter(|value| value.is_finite()).unwrap_or(f64::INFINITY)
     }
 
-    /// The best architecture: of the lowest objective, the first of equals; nothing where none has one.
+    fn priced(&self, loss: f64, costs: &Costs) -> f64 {
+        self.objective.exact(loss, costs.latency_ms, costs.utilization, &costs.prices)
+    }
+
+    fn rank(&self, place: usize, objective: f64) -> Rank {
+        Rank { violation: self.judged[place].costs.violation, objective }
+    }
+
+    /// The best architecture: of those that have an objective, the one that misses hard targets least, of those that keep
+    /// them the one of the lowest objective, the first of equals.
     ///
-    /// Where scores stand for losses, the loss of an architecture is `-(score - mean) / deviation` over the list, each
-    /// network counted once for each entry; 0 where all scores are equal.
+    /// Where scores stand for losses, the loss of an architecture is `-z`, `z = (score - mean) / deviation` over the list,
+    /// 0 where all scores are equal; in the multiplicative form, which takes no losses below 0, `exp(-z)`.
     #[must_use]
     pub fn best(&self) -> Option<&Judged> {
         let values: Vec<f64> = match self.method {
@@ -211,7 +239,8 @@ impl<'a> Listing<'a> {
             }
         };
         let finite = (0..values.len()).filter(|&place| values[place].is_finite());
-        finite.reduce(|best, place| if values[place] < values[best] { place } else { best }).map(|p| &self.judged[p])
+        let rank = |place: usize| self.rank(place, values[place]);
+        finite.reduce(|best, place| if rank(place) < rank(best) { place } else { best }).map(|p| &self.judged[p])
     }
 
     /// The objective of each entry with its standardised score for a loss.
@@ -221,11 +250,12 @@ impl<'a> Listing<'a> {
         let count = scores.len().max(1) as f64;
         let mean = scores.iter().sum::<f64>() / count;
         let deviation = (scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / count).sqrt();
-        let loss = |score: f64| if deviation > 0.0 { (mean - score) / deviation } else { 0.0 };
-        let value = |judged: &Judged| {
-            let score = judged.verdict.score?;
-            Some(self.objective.exact(loss(score), judged.latency_ms, judged.utilization))
+        let standard = |score: f64| if deviation > 0.0 { (score - mean) / deviation } else { 0.0 };
+        let loss = |score: f64| match self.objective.form {
+            Form::Linear => -standard(score),
+            Form::Multiplicative => (-standard(score)).exp(),
         };
+        let value = |judged: &Judged| Some(self.priced(loss(judged.verdict.score?), &judged.costs));
         self.judged.iter().map(|judged| value(judged).unwrap_or(f64::INFINITY)).collect()
     }
 }

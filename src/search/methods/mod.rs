@@ -14,6 +14,6 @@ mod single_path;
 pub(in crate::search) use darts::derived;
 pub use draws::{mutated, reaches, uniform};
 pub use file::{BudgetFile, DartsFile, EvolutionFile, MethodFile, RandomFile, SynflowFile};
-pub use listing::{Judged, Listing, Proposal, Verdict};
+pub use listing::{Costs, Judged, Listing, Proposal, Verdict};
 pub use method::{Budget, Evolution, Method};
 pub use single_path::SinglePaths;

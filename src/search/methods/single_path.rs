@@ -90,6 +90,7 @@ impl<'a> SinglePaths<'a> {
             seconds: f64::NAN,
             operators: std::collections::BTreeMap::new(),
             widths: std::collections::BTreeMap::new(),
+            targets: Vec::new(),
         })
     }
 }

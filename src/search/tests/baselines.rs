@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::methods::{
-    Budget, Evolution, Judged, Listing, Method, SinglePaths, Verdict, derived, mutated, reaches, uniform,
+    Budget, Costs, Evolution, Judged, Listing, Method, SinglePaths, Verdict, derived, mutated, reaches, uniform,
 };
 use super::*;
 
 /// No price on the hardware.
-const FREE: Objective = Objective { lambda: 0.0, beta: 0.0, unit_ms: 1.0 };
+const FREE: Objective =
+    Objective { form: Form::Linear, lambda: 0.0, beta: 0.0, unit_ms: 1.0, unit_utilization: 1.0, prices: Vec::new() };
 
 fn proposals(number: u32) -> ChaCha8Rng {
     stream(5, Purpose::Proposal, At { stage: 9, epoch: 0, step: number })
@@ -32,8 +33,7 @@ fn judged(architecture: Architecture, loss: f64) -> Judged {
         architecture,
         parent: None,
         verdict: Verdict { loss: Some(loss), accuracy: None, score: None },
-        latency_ms: 1.0,
-        utilization: 0.5,
+        costs: Costs { latency_ms: 1.0, utilization: 0.5, prices: Vec::new(), violation: 0.0 },
         seconds: 2.0,
     }
 }
@@ -97,15 +97,14 @@ fn random_search_tries_every_architecture_once_and_finds_the_best() {
 #[test]
 fn the_best_is_that_of_the_objective_and_a_failed_training_never_is() {
     let space = small();
-    let objective = Objective { lambda: 0.5, beta: 2.0, unit_ms: 4.0 };
+    let objective = Objective { lambda: 0.5, beta: 2.0, unit_ms: 4.0, ..FREE };
     let listing = |entries: &[(f64, f64, f64)]| {
         let entry = |(place, &(loss, latency_ms, utilization)): (usize, &(f64, f64, f64))| Judged {
-            latency_ms,
-            utilization,
+            costs: Costs { latency_ms, utilization, prices: Vec::new(), violation: 0.0 },
             ..judged(all()[place].clone(), loss)
         };
         let method = Method::Random { budget: Budget::Networks(9), epochs: 1 };
-        let listing = Listing::new(&space, method, 0, objective);
+        let listing = Listing::new(&space, method, 0, objective.clone());
         listing.resumed(entries.iter().enumerate().map(entry).collect())
     };
     // 1 + 0.5 * 8 / 4 - 2 * 0.5 = 1; 1.1 + 0.5 * 4 / 4 - 2 * 0.5 = 0.6; 0.5 + 0.5 * 8 / 4 - 2 * 0.25 = 1.
@@ -114,6 +113,35 @@ fn the_best_is_that_of_the_objective_and_a_failed_training_never_is() {
     assert!(values.iter().zip([1.0, 0.6, 1.0, f64::INFINITY]).all(|(a, b)| a == &b || (a - b).abs() < 1e-12));
     assert_eq!(list.best().unwrap().verdict.loss, Some(1.1));
     assert!(listing(&[(f64::NAN, 1.0, 0.5)]).best().is_none());
+}
+
+#[test]
+fn hard_targets_come_before_the_objective() {
+    let space = small();
+    let method = Method::Random { budget: Budget::Networks(9), epochs: 1 };
+    let best = |violations: [f64; 3]| {
+        let entry = |(place, (loss, violation)): (usize, (f64, f64))| {
+            let costs = Costs { latency_ms: 1.0, utilization: 0.5, prices: Vec::new(), violation };
+            Judged { costs, ..judged(all()[place].clone(), loss) }
+        };
+        let entries = [1.0, 2.0, 3.0].into_iter().zip(violations).enumerate().map(entry).collect();
+        Listing::new(&space, method, 0, FREE).resumed(entries).best().unwrap().verdict.loss
+    };
+    assert_eq!(best([0.0, 0.0, 0.0]), Some(1.0));
+    assert_eq!(best([0.1, 0.0, 0.0]), Some(2.0));
+    assert_eq!(best([0.3, 0.2, 0.1]), Some(3.0));
+    assert_eq!(best([0.1, 0.2, 0.1]), Some(1.0));
+}
+
+#[test]
+fn further_prices_and_the_multiplicative_form_count_for_one_architecture_as_for_many() {
+    let price = Price { metric: crate::cost::Metric::Params, weight: 2.0, unit: 8.0 };
+    let objective = Objective { lambda: 0.5, beta: 1.0, unit_ms: 4.0, prices: vec![price], ..FREE };
+    // 1 + 0.5 * 16 / 4 - 0.25 + 2 * 4 / 8 = 3.75
+    assert!((objective.exact(1.0, 16.0, 0.25, &[4.0]) - 3.75).abs() < 1e-12);
+    // 3 * (16 / 4)^0.5 * (1 / 0.25)^1 * (4 / 8)^2 = 3 * 2 * 4 / 4 = 6
+    let power = Objective { form: Form::Multiplicative, ..objective };
+    assert!((power.exact(3.0, 16.0, 0.25, &[4.0]) - 6.0).abs() < 1e-12);
 }
 
 #[test]
@@ -134,15 +162,15 @@ fn seconds_end_a_list_before_the_network_that_would_not_fit() {
 fn scores_stand_for_losses_in_units_of_their_deviation() {
     let space = small();
     let best = |lambda: f64| {
-        let objective = Objective { lambda, beta: 0.0, unit_ms: 1.0 };
+        let objective = Objective { lambda, ..FREE };
         let entry = |(place, (score, latency_ms)): (usize, (f64, f64))| Judged {
             verdict: Verdict { loss: None, accuracy: None, score: Some(score) },
-            latency_ms,
+            costs: Costs { latency_ms, utilization: 0.5, prices: Vec::new(), violation: 0.0 },
             ..judged(all()[place].clone(), 0.0)
         };
         let method = Method::Synflow { budget: Budget::Networks(9) };
         let entries = [(10.0, 1.0), (30.0, 3.0)].into_iter().enumerate().map(entry).collect();
-        Listing::new(&space, method, 0, objective).resumed(entries).best().unwrap().latency_ms
+        Listing::new(&space, method, 0, objective).resumed(entries).best().unwrap().costs.latency_ms
     };
     // Mean 20, deviation 10: losses 1 and -1. With lambda: 1 + lambda against -1 + 3 lambda, equal at lambda = 1.
     assert_eq!((best(0.0), best(0.9), best(1.1)), (3.0, 3.0, 1.0));
