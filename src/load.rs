@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 pub use ranges::Ranges;
 use serde::de::DeserializeOwned;
+use serde_yaml::{Budget, Options};
 pub use serde_yaml::{Location, Spanned};
 
 /// Why a file could not be read as what it should be.
@@ -91,7 +92,7 @@ pub fn text(path: &Path) -> Result<String, LoadError> {
 /// # Errors
 /// [`LoadError::Parse`] with the place of what is wrong.
 pub fn parse<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, LoadError> {
-    serde_yaml::from_str(text).map_err(|error| {
+    serde_yaml::from_str_with_options(text, options(text)).map_err(|error| {
         let place = error.location();
         let error = error.without_snippet();
         // The message ends in its own " at line L, column C"; the place stands in front of it here.
@@ -111,6 +112,20 @@ pub fn parse<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, LoadErr
         }
         LoadError::Parse { origin: origin.to_owned(), line, column, reason }
     })
+}
+
+/// The reader's own limits, those on lengths raised to what `text` can hold; those on aliases stay, since a short text
+/// of them can stand for any length.
+fn options(text: &str) -> Options {
+    let least = Budget::default();
+    // A byte starts two nodes at most, as each letter of `{a,b}` does; a node has two events at most, its start and end.
+    let nodes = text.len().saturating_mul(2);
+    serde_yaml::options! {
+        budget: serde_yaml::budget! {
+            max_nodes: least.max_nodes.max(nodes),
+            max_events: least.max_events.max(nodes.saturating_mul(2)),
+        },
+    }
 }
 
 /// The text of the scalar that starts at a place, as far as it tells one value from another.
@@ -168,6 +183,23 @@ mod tests {
         for (text, wanted) in cases {
             assert_eq!(message(text), wanted);
         }
+    }
+
+    #[test]
+    fn a_list_may_be_as_long_as_its_text() {
+        // More than the 250,000 nodes that the reader allows of itself.
+        let text = format!("[{}]", "1,".repeat(260_000));
+        assert_eq!(parse::<Vec<u32>>(&text, "long.yaml").unwrap().len(), 260_000);
+    }
+
+    #[test]
+    fn aliases_that_multiply_are_refused() {
+        let line = |name: char, before: &str| format!("{name}: &{name} [{}]\n", [before; 9].join(", "));
+        // 9^8 = 43,046,721 ones.
+        let lines = ('b'..='h').zip('a'..='g').map(|(name, before)| line(name, &format!("*{before}")));
+        let text: String = std::iter::once(line('a', "1")).chain(lines).collect();
+        let error = parse::<serde_json::Value>(&text, "bomb.yaml").unwrap_err().to_string();
+        assert!(error.starts_with("bomb.yaml:") && error.contains("budget breached"), "{error}");
     }
 
     #[test]

@@ -11,8 +11,9 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 use systole::accel::{Accelerator, Array, Dataflow, Gemm, GemmKind, Operands, Timing, Work, Workload};
+use systole::cost;
 use systole::estimate::calibrate::{Host, Observation, Observed, Settings, calibrate, judge, shuffled};
-use systole::estimate::{self, measured_work};
+use systole::estimate::{self, Target, measured_work};
 use systole::import::onnx::{Onnx, Options};
 use systole::import::scale_sim::{Row, read_topology};
 use systole::jobs::{Job, Overrides};
@@ -21,11 +22,12 @@ use systole::space::Space;
 
 type Check = fn(&Path) -> Result<(), Box<dyn Error>>;
 
-const CHECKS: [(&str, &str, Check); 12] = [
+const CHECKS: [(&str, &str, Check); 13] = [
     ("every_row_of_scale_sim_is_reproduced", "scale-sim.csv", scale_sim_rows),
     ("every_layer_of_scale_sim_reads_as_its_product", "scale-sim.csv", scale_sim_layers),
     ("every_row_of_scale_sim_is_in_its_reports", "scale-sim.csv", scale_sim_reports),
     ("every_entry_of_the_uboost_simulator_is_reproduced", "uboost-csim-lookup.json", uboost_entries),
+    ("a_lookup_table_of_the_paper_s_space_has_the_simulator_s_times", "uboost-csim-lookup.json", lookup_table),
     ("every_network_of_nas_bench_macro_has_its_size", "nas-bench-macro-cifar10.csv", nas_bench_macro),
     ("every_exported_network_has_its_macs_and_parameters", "onnx/expected.csv", onnx_networks),
     ("every_network_of_opset_9_has_its_macs", "onnx/light_vgg19.onnx", onnx_light_networks),
@@ -240,6 +242,26 @@ fn uboost_entries(file: &Path) -> Result<(), Box<dyn Error>> {
         }
     }
     equal("entries", entries, 5024)
+}
+
+/// Every layer of `cifar10-uboost` that the simulator has as well.
+fn lookup_table(file: &Path) -> Result<(), Box<dyn Error>> {
+    let theirs = cost::Lookup::parse(&std::fs::read_to_string(file)?, &file.display().to_string())?;
+    let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("search-spaces/cifar10-uboost.yaml");
+    let accelerator = Accelerator::named_or_path("uboost-128x128")?;
+    let target = Target { timing: Timing::UboostCsim, ..Target::of(&accelerator) };
+    let ours = cost::Lookup::of(&Job::space_of(&job)?, &target)?;
+    let theirs: BTreeMap<String, f64> = theirs.entries().map(|(key, entry)| (key, entry.milliseconds)).collect();
+    let mut both = 0;
+    for (key, entry) in ours.entries() {
+        let Some(expected) = theirs.get(&key) else { continue };
+        both += 1;
+        if (entry.milliseconds - expected).abs() * 1e6 >= 0.01 {
+            return Err(format!("{key}: expected {expected} ms, got {} ms", entry.milliseconds).into());
+        }
+    }
+    // Dense: 12 or 13 widths of 64, 80, .. 256 on both sides, 3 kernels, 3 map sides; depthwise: 13 widths, 2 kernels.
+    if both < 1_000 { Err(format!("{both} layers in both").into()) } else { Ok(()) }
 }
 
 /// The product of an entry: `kernel` is written `3x3`, the channels are in and out.

@@ -426,26 +426,26 @@ fn every_method_leaves_the_same_folder() {
 #[test]
 fn a_stopped_list_goes_on_to_the_same_bytes() {
     // Random search in its second network; evolution in its supernet, and among its candidates.
-    for (method, signal, lines) in [("random", "-TERM", 1), ("evolution", "-KILL", 1), ("evolution", "-INT", 5)] {
+    for (method, stops) in [("random", &[("-TERM", 1)][..]), ("evolution", &[("-KILL", 1), ("-INT", 5)])] {
         let keys = baseline(method);
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let (_whole, whole) = folder();
         assert!(search(&whole, &keys).status.success());
-        let (_kept, out) = folder();
-        stopped(&out, &keys, signal, lines);
-        let resumed = search(&out, &[&keys[..], &["--resume"]].concat());
-        assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
-        for file in ["network.yaml", "weights.safetensors", "architecture.yaml"] {
-            assert!(
-                fs::read(out.join(file)).unwrap() == fs::read(whole.join(file)).unwrap(),
-                "{method} {lines} {file}"
-            );
+        for &(signal, lines) in stops {
+            let (_kept, out) = folder();
+            stopped(&out, &keys, signal, lines);
+            let resumed = search(&out, &[&keys[..], &["--resume"]].concat());
+            assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+            for file in ["network.yaml", "weights.safetensors", "architecture.yaml"] {
+                let same = fs::read(out.join(file)).unwrap() == fs::read(whole.join(file)).unwrap();
+                assert!(same, "{method} {lines} {file}");
+            }
+            let verdicts = |out: &Path| -> Vec<[Value; 4]> {
+                let fields = ["number", "parent", "objective", "operators"];
+                records(out, "candidate").iter().map(|record| fields.map(|field| record[field].clone())).collect()
+            };
+            assert_eq!(verdicts(&out), verdicts(&whole), "{method} {lines}");
         }
-        let verdicts = |out: &Path| -> Vec<[Value; 4]> {
-            let fields = ["number", "parent", "objective", "operators"];
-            records(out, "candidate").iter().map(|record| fields.map(|field| record[field].clone())).collect()
-        };
-        assert_eq!(verdicts(&out), verdicts(&whole), "{method} {lines}");
     }
     // A list that was damaged is an error with the cure.
     let (_kept, out) = folder();

@@ -11,7 +11,11 @@
 //!
 //! and its gradient is linear algebra. At a one-hot choice it is the estimator's own number.
 
+mod jet;
+mod law;
+mod layers;
 mod liveness;
+mod lookup;
 mod metric;
 mod peak;
 mod probabilities;
@@ -19,31 +23,43 @@ mod sum;
 mod surroundings;
 mod table;
 mod tape;
+mod widths;
 mod within;
 
+pub use law::smooth_ceil;
+pub use lookup::{Lookup, LookupEntry, LookupError, Uncovered};
 pub use metric::{Metric, Valued, exact};
 pub use probabilities::{Probabilities, softmax};
 pub use table::CostError;
+pub use widths::Sums;
 pub use within::{EdgeSum, EdgeTerm, Fold, JoinTerm};
 
+use law::Law;
 use liveness::{Liveness, Sum};
 use peak::Memory;
 use sum::Point;
 use surroundings::{Beyond, Surroundings};
 use table::{EdgeTables, Filler, Quantity, WidthTables};
+use widths::{Formula, Scale};
 
 use crate::accel::{Accelerator, Calibration, Engine, Precision};
 use crate::estimate::Target;
 use crate::space::{Candidate, OperatorChoice, Space};
 use crate::units::Megahertz;
 
-/// What stands for the hardware in the objective.
+/// What stands for the hardware in the objective. All but [`CostKind::Expected`] are there to be compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CostKind {
     /// The estimator's exact cycles, in expectation.
     Expected,
     /// `MACs / PEs` cycles, every PE always busy: the baseline that knows no array.
     Flops,
+    /// Tiles by a [`smooth_ceil`] of expected widths, times the streamed length (U-Boost NAS).
+    SmoothCeil,
+    /// The longer of `MACs / PEs` and `bytes / bandwidth`, at expected widths.
+    Roofline,
+    /// A [`Lookup`] table at the likeliest widths.
+    Lookup,
 }
 
 impl CostKind {
@@ -53,7 +69,56 @@ impl CostKind {
         match self {
             Self::Expected => "expected",
             Self::Flops => "flops",
+            Self::SmoothCeil => "smooth-ceil",
+            Self::Roofline => "roofline",
+            Self::Lookup => "lookup",
         }
+    }
+}
+
+/// How the hardware is priced.
+#[derive(Debug, Clone, Copy)]
+pub struct Pricing<'a> {
+    /// What a layer costs.
+    pub kind: CostKind,
+    /// How costs are put together.
+    pub sums: Sums,
+    /// The table of [`CostKind::Lookup`].
+    pub lookup: Option<&'a Lookup>,
+}
+
+impl From<CostKind> for Pricing<'_> {
+    fn from(kind: CostKind) -> Self {
+        Self { kind, sums: Sums::Network, lookup: None }
+    }
+}
+
+impl Pricing<'_> {
+    /// The formula that prices `space`; nothing for what is priced by the tables.
+    fn formula(&self, space: &Space, target: &Target<'_>) -> Result<Option<Formula>, CostError> {
+        let Accelerator { array, clock, .. } = target.accelerator;
+        let law = match (self.kind, self.sums) {
+            (CostKind::Expected, Sums::Paper) => return Err(CostError::PaperSums),
+            (CostKind::Expected | CostKind::Flops, Sums::Network) => return Ok(None),
+            (CostKind::Flops, Sums::Paper) => Law::Flops,
+            (CostKind::SmoothCeil, _) => Law::smooth_ceil(target)?,
+            (CostKind::Roofline, _) => Law::roofline(target)?,
+            (CostKind::Lookup, _) => {
+                let table = self.lookup.ok_or(CostError::NoTable)?.clone();
+                Law::Lookup { table, cycles_per_ms: clock.get() * 1e3 }
+            }
+        };
+        #[expect(clippy::cast_precision_loss, reason = "PEs and batches are far below 2^52")]
+        let (pes, batch) = (array.pes() as f64, target.batch as f64);
+        Formula::new(space, law, self.sums, &Scale { batch, pes, ms_per_cycle: clock.milliseconds_of(1.0) }).map(Some)
+    }
+
+    /// That `space` can be priced on `target`, without filling its tables.
+    ///
+    /// # Errors
+    /// [`CostError`] as [`CostModel::new`], as far as the kind of cost is to blame.
+    pub fn check(&self, space: &Space, target: &Target<'_>) -> Result<(), CostError> {
+        self.formula(space, target).map(|_| ())
     }
 }
 
@@ -74,6 +139,8 @@ pub struct ExpectedCost {
 #[derive(Debug, Clone)]
 pub struct CostModel {
     kind: CostKind,
+    /// What prices latency and utilization, where not the tables.
+    formula: Option<Formula>,
     pes: f64,
     clock: Megahertz,
     precision: Precision,
@@ -110,8 +177,10 @@ impl CostModel {
     /// Fills the tables of `space` by the estimator, once.
     ///
     /// # Errors
-    /// [`CostError`] where a candidate does not fit its edge or a number overflows.
-    pub fn new(space: &Space, target: &Target<'_>, kind: CostKind) -> Result<Self, CostError> {
+    /// [`CostError`] where a candidate does not fit its edge, a number overflows, or the kind of cost does not speak of the
+    /// accelerator or the space.
+    pub fn new<'a>(space: &Space, target: &Target<'_>, pricing: impl Into<Pricing<'a>>) -> Result<Self, CostError> {
+        let pricing: Pricing<'a> = pricing.into();
         let Accelerator { array, clock, calibration, precision, .. } = target.accelerator;
         #[expect(clippy::cast_precision_loss, reason = "PEs and batches are far below 2^52")]
         let (pes, batch) = (array.pes() as f64, target.batch as f64);
@@ -129,7 +198,8 @@ impl CostModel {
             batch: target.batch,
         });
         Ok(Self {
-            kind,
+            kind: pricing.kind,
+            formula: pricing.formula(space, target)?,
             pes,
             clock: *clock,
             precision: *precision,
@@ -147,7 +217,7 @@ impl CostModel {
         })
     }
 
-    /// Whether the expectation of cycles and energy is exact: the mean over all architectures whose output is reached.
+    /// Whether the expectation of cycles and energy of [`CostModel::expect`] is exact: the mean over all architectures whose output is reached.
     ///
     /// At a one-hot choice every number is the estimator's own, whatever this says. Between them it is approximate
     ///
@@ -187,6 +257,9 @@ impl CostModel {
     #[must_use]
     pub fn hardware(&self, probabilities: &Probabilities) -> Hardware {
         let point = Point::new(self, probabilities);
+        if let Some(formula) = &self.formula {
+            return formula.hardware(&point);
+        }
         let cost = self.expect_at(&point);
         let scale = self.clock.milliseconds_of(1.0);
         match self.kind {
@@ -201,12 +274,12 @@ impl CostModel {
                 let mut utilization_gradient = cost.macs_gradient.scaled(by_macs);
                 utilization_gradient.add_scaled(&cost.cycles_gradient, by_cycles);
                 let (latency_ms, latency_gradient) = match &self.calibration {
-                    None => (cost.cycles * scale, cost.cycles_gradient.scaled(scale)),
+                    None => (self.clock.milliseconds_of(cost.cycles), cost.cycles_gradient.scaled(scale)),
                     Some(calibration) => self.calibrated(&point, calibration),
                 };
                 Hardware { latency_ms, utilization, latency_gradient, utilization_gradient }
             }
-            CostKind::Flops => Hardware {
+            CostKind::Flops | CostKind::SmoothCeil | CostKind::Roofline | CostKind::Lookup => Hardware {
                 latency_ms: cost.macs / self.pes * scale,
                 utilization: 1.0,
                 latency_gradient: cost.macs_gradient.scaled(scale / self.pes),

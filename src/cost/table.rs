@@ -6,8 +6,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::liveness::Sum;
+use super::lookup::Uncovered;
 use super::probabilities::Probabilities;
-use crate::accel::Engine;
+use crate::accel::{Dataflow, Engine};
 use crate::estimate::{EstimateError, FragmentCost, Target};
 use crate::network::NetworkError;
 use crate::space::{Candidate, DeriveError, Edge, JoinId, Space};
@@ -65,7 +66,7 @@ impl Quantity {
 }
 
 /// Why the costs of a space cannot be found.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CostError {
     /// A candidate does not fit its edge.
     #[error("edge `{edge}`: {source}")]
@@ -81,6 +82,24 @@ pub enum CostError {
     /// A layer has no estimate.
     #[error(transparent)]
     Estimate(#[from] EstimateError),
+    /// The smooth ceiling on an array that it does not speak of.
+    #[error("cost smooth-ceil is of weight-stationary arrays, this one is {dataflow}")]
+    SmoothCeilDataflow {
+        /// What the array keeps.
+        dataflow: Dataflow,
+    },
+    /// A roofline without a roof.
+    #[error("cost roofline needs the accelerator's memory to have a bandwidth-gb-per-s")]
+    NoBandwidth,
+    /// A lookup without a table.
+    #[error("cost lookup needs a lookup table")]
+    NoTable,
+    /// A table that lacks layers of the space.
+    #[error(transparent)]
+    Uncovered(#[from] Uncovered),
+    /// Sums that the expected cost has not.
+    #[error("sums of the paper are of its own costs: smooth-ceil, roofline, flops and lookup; got expected")]
+    PaperSums,
 }
 
 /// Costs over options of widths, row by row where there are two.

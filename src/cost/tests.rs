@@ -2,7 +2,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::*;
-use crate::accel::{Timing, VectorUnit, WeightHome};
+use crate::accel::{Bandwidth, Dataflow, Dram, Timing, VectorUnit, WeightHome};
 use crate::estimate;
 use crate::load;
 use crate::network::Shape;
@@ -486,6 +486,142 @@ fn the_gradient_of_calibrated_latency_is_that_of_differences() {
         let at = interior(&space, 4);
         check_gradient(&at, &model.hardware(&at).latency_gradient, |p| model.hardware(p).latency_ms);
     }
+}
+
+const FORMULAS: [(CostKind, Sums); 5] = [
+    (CostKind::SmoothCeil, Sums::Network),
+    (CostKind::SmoothCeil, Sums::Paper),
+    (CostKind::Roofline, Sums::Network),
+    (CostKind::Roofline, Sums::Paper),
+    (CostKind::Flops, Sums::Paper),
+];
+
+#[test]
+fn gradients_of_formulas_agree_with_central_differences() {
+    for space in [space(CHAIN), cells(MANY, "shared", 2)] {
+        for (kind, sums) in FORMULAS {
+            let pricing = Pricing { kind, sums, lookup: None };
+            let model = CostModel::new(&space, &Target { batch: 3, ..Target::of(&slow()) }, pricing).unwrap();
+            let at = interior(&space, 5);
+            let hardware = model.hardware(&at);
+            check_gradient(&at, &hardware.latency_gradient, |p| model.hardware(p).latency_ms);
+            check_gradient(&at, &hardware.utilization_gradient, |p| model.hardware(p).utilization);
+            assert!(!model.is_exact());
+        }
+    }
+}
+
+#[test]
+fn formulas_multiply_what_the_derived_network_multiplies() {
+    let accelerator = slow();
+    let target = Target { batch: 3, ..Target::of(&accelerator) };
+    for space in [space(CHAIN), cells(MANY, "shared", 2)] {
+        let mut stream = ChaCha8Rng::seed_from_u64(21);
+        for kind in [CostKind::SmoothCeil, CostKind::Roofline] {
+            let model = CostModel::new(&space, &target, kind).unwrap();
+            for _ in 0..20 {
+                let architecture = random_architecture(&space, &mut stream);
+                let Ok(network) = space.derive(&architecture) else { continue };
+                let hardware = model.hardware(&Probabilities::one_hot(&space, &architecture));
+                // 64 PEs at 10^6 cycles a millisecond
+                let macs = hardware.utilization * 64.0 * hardware.latency_ms * 1e6;
+                let expected = 3.0 * network.macs().0 as f64;
+                assert!((macs - expected).abs() <= 1e-9 * expected, "{kind:?}: {macs} is not {expected}");
+            }
+        }
+    }
+}
+
+/// One cell of one 3x3 convolution from 6 to `WIDTHS` channels on a map of side 8, behind a stem.
+fn one_cell(widths: &str, operators: &str) -> Space {
+    space(&format!(
+        "stem:\n  - conv: {{ kernel: 3, width: 6 }}\nbody:\n  cells:\n    inputs: [a]\n    nodes:\n      \
+         - {{ name: t1, from: [a] }}\n    candidates: {operators}\n    choices: shared\n    width: {widths}\n    stack:\n      \
+         - cells: {{ count: 1 }}\nclassifier: global-pool\n"
+    ))
+}
+
+#[test]
+fn the_paper_counts_cells_alone_and_the_mean_over_what_takes_time() {
+    let space =
+        one_cell("{ min: 8, max: 16, step: 8 }", "[conv: { kernel: 3 }, separable: { kernel: 3 }, identity, zero]");
+    let accelerator = slow();
+    let pricing = Pricing { kind: CostKind::SmoothCeil, sums: Sums::Paper, lookup: None };
+    let model = CostModel::new(&space, &Target::of(&accelerator), pricing).unwrap();
+    let mut at = Probabilities::one_hot(&space, &space.first());
+    let searched = at.operators.iter_mut().find(|choice| choice.len() == 4).unwrap();
+    *searched = vec![0.3, 0.1, 0.2, 0.4];
+    *at.widths.iter_mut().find(|choice| choice.len() == 2).unwrap() = vec![0.5, 0.5];
+    // 64 pixels, 12 expected channels, an array of 8 x 8: the convolution has ceil_s(9 * 6 / 8) x ceil_s(12 / 8) tiles.
+    let ceil = |x: f64| smooth_ceil(x).0;
+    let conv = 64.0 * ceil(6.75) * ceil(1.5);
+    // Depthwise 6 * ceil_s(9 / 8), pointwise max(1, ceil_s(6 / 8)) * ceil_s(12 / 8).
+    let (depthwise, pointwise) = (64.0 * 6.0 * ceil(1.125), 64.0 * ceil(0.75).max(1.0) * ceil(1.5));
+    let cycles = (0.3 * conv + 0.1 * (depthwise + pointwise)) / 0.4;
+    let of = |macs: f64, cycles: f64| macs * 64.0 / (64.0 * cycles);
+    let separable = 0.5 * (of(6.0 * 9.0, depthwise) + of(6.0 * 12.0, pointwise));
+    let utilization = (0.3 * of(9.0 * 6.0 * 12.0, conv) + 0.1 * separable) / 0.4;
+    let hardware = model.hardware(&at);
+    assert!((hardware.latency_ms * 1e6 - cycles).abs() < 1e-9 * cycles, "{}", hardware.latency_ms * 1e6);
+    assert!((hardware.utilization - utilization).abs() < 1e-12, "{}", hardware.utilization);
+}
+
+#[test]
+fn a_roofline_is_the_longer_of_computation_and_traffic() {
+    // 1 GB/s at 1 GHz is a byte a cycle, and every byte is one value. On 8 x 8 PEs the stem, 3 to 6 channels, multiplies
+    // 27 * 6 * 64 = 10,368 = 162 cycles and moves 27 * 6 + 64 * (3 + 6) = 738 bytes; the cell, 6 to 12, 648 cycles and
+    // 54 * 12 + 64 * (6 + 12) = 1,800 bytes; the classifier, 12 to 10, 142 bytes. With 16 accumulated and 100 GB/s all
+    // but the classifier's MACs, 120 / 64, take longer than their bytes.
+    let space = one_cell("12", "[conv: { kernel: 3 }]");
+    let at = Probabilities::one_hot(&space, &space.first());
+    let cycles = |accelerator: &Accelerator| {
+        CostModel::new(&space, &Target::of(accelerator), CostKind::Roofline).unwrap().hardware(&at).latency_ms * 1e6
+    };
+    assert!((cycles(&slow()) - (738.0 + 1800.0 + 142.0)).abs() < 1e-6, "{}", cycles(&slow()));
+    let mut fast = slow();
+    fast.memory.dram = Dram::Shared(Bandwidth::from_gb_per_second(100.0).unwrap());
+    assert!((cycles(&fast) - (162.0 + 648.0 + 120.0 / 64.0)).abs() < 1e-6, "{}", cycles(&fast));
+}
+
+#[test]
+fn a_table_of_the_estimators_own_layers_gives_its_latency_at_one_hot_choices() {
+    let accelerator = accelerator();
+    let target = Target::of(&accelerator);
+    for space in [space(CHAIN), cells(MANY, "shared", 2)] {
+        let table = Lookup::of(&space, &target).unwrap();
+        let pricing = Pricing { kind: CostKind::Lookup, sums: Sums::Network, lookup: Some(&table) };
+        let model = CostModel::new(&space, &target, pricing).unwrap();
+        let mut stream = ChaCha8Rng::seed_from_u64(13);
+        for _ in 0..40 {
+            let architecture = random_architecture(&space, &mut stream);
+            let Ok(network) = space.derive(&architecture) else { continue };
+            let expected = estimate::network(&network, &target).unwrap().total.latency_ms;
+            let found = model.hardware(&Probabilities::one_hot(&space, &architecture)).latency_ms;
+            assert!((found - expected).abs() <= 1e-9 * expected, "{found} is not {expected}");
+        }
+        let hardware = model.hardware(&interior(&space, 3));
+        assert!(hardware.latency_gradient.widths.iter().flatten().all(|&slope| slope == 0.0));
+        assert!(hardware.latency_gradient.operators.iter().flatten().any(|&slope| slope != 0.0));
+    }
+}
+
+#[test]
+fn costs_that_do_not_speak_of_the_accelerator_or_the_space_say_so() {
+    let space = space(CHAIN);
+    let message = |pricing: Pricing<'_>, accelerator: &Accelerator| {
+        CostModel::new(&space, &Target::of(accelerator), pricing).unwrap_err().to_string()
+    };
+    let stationary = Accelerator { dataflow: Dataflow::OutputStationary, ..accelerator() };
+    assert_eq!(
+        message(CostKind::SmoothCeil.into(), &stationary),
+        "cost smooth-ceil is of weight-stationary arrays, this one is output-stationary"
+    );
+    assert!(message(CostKind::Roofline.into(), &accelerator()).contains("bandwidth-gb-per-s"));
+    let paper = Pricing { kind: CostKind::Expected, sums: Sums::Paper, lookup: None };
+    assert!(message(paper, &accelerator()).starts_with("sums of the paper"));
+    let empty = Lookup::default();
+    let lacking = Pricing { kind: CostKind::Lookup, sums: Sums::Network, lookup: Some(&empty) };
+    assert_eq!(message(lacking, &accelerator()), "the lookup table has no Conv2d, map side 4, kernel 3x3");
 }
 
 #[test]

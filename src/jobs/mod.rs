@@ -6,6 +6,7 @@ mod check;
 mod estimate;
 mod files;
 mod kind;
+mod lookup;
 mod pareto;
 pub mod progress;
 mod reports;
@@ -28,6 +29,7 @@ pub use check::{
 pub use estimate::{Detail, EstimateJobError, EstimateRequest, Model, ModelError, estimate, keep_worst};
 pub use files::{FilesError, Written, shapes, topology};
 pub use kind::{FileKind, KindError};
+pub use lookup::{LookupJobError, LookupRequest, lookup_table};
 pub use pareto::{ParetoOutcome, ParetoRequest, ParetoWriteError, pareto, write_fronts};
 pub use reports::{ReportJobError, ReportRequest, reports, write_reports};
 pub use schema::{SchemaKind, UnknownSchema, schema};

@@ -199,7 +199,7 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     let splits = Splits::new(&dataset, split_sizes(job), job.file.data.seed)?;
     let loader = Loader::new(&dataset, augment(job.file.data.augment), Layout::ChannelsLast)?;
     let target = Target { accelerator: &job.accelerator, timing: job.timing, batch: job.hardware_batch };
-    let cost = CostModel::new(&job.space, &target, job.file.objective.cost.into())?;
+    let cost = CostModel::new(&job.space, &target, job.pricing())?;
     let run = Run { job, folder: &folder, device, splits: &splits, loader: &loader, target, cost: &cost };
     let summary = run.all(progress)?;
     Ok(SearchRun { folder: options.out.clone(), summary })

@@ -6,11 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::accel::{AccelError, Accelerator, Timing, looks_like_a_path};
+use crate::cost::{CostKind, Lookup, Pricing};
+use crate::estimate::Target;
 use crate::load::{self, LoadError, Place, Ranges, Spanned, unplaced};
 use crate::network::Shape;
 use crate::record::ACCELERATOR;
 use crate::search::methods::Method;
-use crate::search::{ObjectiveFile, SearchFile, Settings};
+use crate::search::{CostFile, ObjectiveFile, SearchFile, Settings};
 use crate::space::Space;
 use crate::space::file::{Setting, SpaceFile};
 
@@ -236,6 +238,8 @@ pub struct Job {
     pub timing: Timing,
     /// Images at once in the objective.
     pub hardware_batch: u64,
+    /// The table of `cost: lookup`.
+    pub lookup: Option<Lookup>,
     /// How it is searched.
     pub settings: Settings,
     /// How the network found is trained.
@@ -346,7 +350,56 @@ impl Job {
         stages_fit(&space, &settings, &file, origin)?;
         let training = file.training.settings(origin)?;
         file.batches_fit(origin)?;
-        Ok(Self { name, space, accelerator, accelerator_text, timing, hardware_batch, settings, training, file })
+        let lookup = lookup(&mut file.objective, origin)?;
+        let job = Self {
+            name,
+            space,
+            accelerator,
+            accelerator_text,
+            timing,
+            hardware_batch,
+            lookup,
+            settings,
+            training,
+            file,
+        };
+        job.is_priced(origin)?;
+        Ok(job)
+    }
+
+    /// The space of the job file at `path`, whatever else is there.
+    ///
+    /// # Errors
+    /// As [`Job::load`], as far as the space is to blame.
+    pub fn space_of(path: &Path) -> Result<Space, JobError> {
+        let (text, origin) = (load::text(path)?, path.display().to_string());
+        let file: JobFile = load::parse(&text, &origin)?;
+        let input = Shape::new(&IMAGE).expect("a fixed shape");
+        let setting = Setting { name: &file.name.value, origin: &origin, input, classes: CLASSES };
+        Ok(file.space.clone().into_space(&setting)?)
+    }
+
+    /// How the objective prices the hardware.
+    #[must_use]
+    pub fn pricing(&self) -> Pricing<'_> {
+        let ObjectiveFile { cost, sums, .. } = self.file.objective;
+        Pricing { kind: cost.into(), sums: sums.into(), lookup: self.lookup.as_ref() }
+    }
+
+    /// What the objective is measured on.
+    #[must_use]
+    pub fn objective_target(&self) -> Target<'_> {
+        Target { accelerator: &self.accelerator, timing: self.timing, batch: self.hardware_batch }
+    }
+
+    /// That the kind of cost speaks of the accelerator and the space.
+    fn is_priced(&self, origin: &str) -> Result<(), LoadError> {
+        let priced = self.pricing().check(&self.space, &self.objective_target());
+        priced.map_err(|error| {
+            let ObjectiveFile { lambda, lookup_table, .. } = &self.file.objective;
+            let place = lookup_table.as_ref().map_or_else(|| Place::of(lambda), Place::of);
+            place.reject(origin, format!("objective: {error}"))
+        })
     }
 
     /// The job as its run folder keeps it: the accelerator is shipped or the copy beside it, the precision that of the
@@ -416,6 +469,40 @@ fn stages_fit(space: &Space, settings: &Settings, file: &JobFile, origin: &str) 
     Ok(())
 }
 
+/// The table of `cost: lookup`, whose path is made absolute.
+fn lookup(objective: &mut ObjectiveFile, origin: &str) -> Result<Option<Lookup>, LoadError> {
+    let (CostFile::Lookup, Some(file)) = (objective.cost, &mut objective.lookup_table) else {
+        return match (objective.cost, &objective.lookup_table) {
+            (CostFile::Lookup, _) => {
+                let reason = "objective: `cost: lookup` needs `lookup-table: FILE.json`";
+                Err(Place::of(&objective.lambda).reject(origin, reason))
+            }
+            (cost, Some(file)) => {
+                let cost = CostKind::from(cost).name();
+                let reason = format!("objective: `lookup-table` is for `cost: lookup`, the cost is `{cost}`");
+                Err(Place::of(file).reject(origin, reason))
+            }
+            (_, None) => Ok(None),
+        };
+    };
+    let place = Place::of(file);
+    let path = beside(&file.value, place, origin);
+    let text = load::text(&path)?;
+    let table = Lookup::parse(&text, &path.display().to_string());
+    let table = table.map_err(|error| place.reject(origin, error.to_string()))?;
+    let absolute = std::path::absolute(&path).unwrap_or(path);
+    file.value = absolute.display().to_string();
+    Ok(Some(table))
+}
+
+/// The path of a file that a job names: what the command line gives stands in no text, and starts at the present folder.
+fn beside(name: &str, place: Place, origin: &str) -> PathBuf {
+    match Path::new(origin).parent() {
+        Some(folder) if place.line > 0 => folder.join(name),
+        Some(_) | None => PathBuf::from(name),
+    }
+}
+
 /// The accelerator of a job, and its text where it is a file.
 fn accelerator(name: &Spanned<String>, origin: &str) -> Result<(Accelerator, Option<String>), JobError> {
     let place = Place::of(name);
@@ -426,11 +513,7 @@ fn accelerator(name: &Spanned<String>, origin: &str) -> Result<(Accelerator, Opt
         );
         return Err(JobError::Load(place.reject(origin, reason)));
     }
-    // What the command line gives stands in no text, and starts at the present folder.
-    let path = match Path::new(origin).parent() {
-        Some(folder) if place.line > 0 => folder.join(&name.value),
-        Some(_) | None => PathBuf::from(&name.value),
-    };
+    let path = beside(&name.value, place, origin);
     let shipped = Accelerator::shipped().iter().any(|shipped| shipped.name == name.value);
     if !shipped && (path.exists() || looks_like_a_path(&name.value)) {
         let text = load::text(&path).map_err(AccelError::Load)?;

@@ -157,6 +157,7 @@ impl<'a> Search<'a> {
     #[must_use]
     pub fn resumed(mut self, state: State) -> Self {
         self.state = state;
+        self.hold_to_targets();
         self
     }
 

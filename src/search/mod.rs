@@ -22,7 +22,7 @@ pub use objective::{Loss, Objective, Pressed, Price, Priced, Slopes};
 pub use sample::{Draw, Temperature};
 pub use settings::{
     CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, PathsFile, Schedule, SearchFile, Settings,
-    SettingsError, StageSettings, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
+    SettingsError, StageSettings, SumsFile, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
 };
 pub use task::{At, Choices, EpochReport, Paths, Stage, TaskGradient, TaskLoss};
 

@@ -10,7 +10,7 @@ use super::methods::{DartsFile, EvolutionFile, Method, MethodFile, RandomFile, S
 use super::sample::Temperature;
 use super::task::Paths;
 use crate::accel::Accelerator;
-use crate::cost::{CostKind, Metric};
+use crate::cost::{CostKind, Metric, Sums};
 use crate::load::{LoadError, Ranges, Spanned, unplaced};
 use crate::record::HardTarget;
 
@@ -31,6 +31,13 @@ pub struct ObjectiveFile {
     /// What stands for the hardware.
     #[serde(default)]
     pub cost: CostFile,
+    /// How the costs of layers are put together.
+    #[serde(default)]
+    pub sums: SumsFile,
+    /// Table of `cost: lookup`, JSON; a relative path starts at the job's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub lookup_table: Option<Spanned<String>>,
     /// What `lambda` multiplies: latency over that of the first distributions, or milliseconds.
     #[serde(default)]
     pub latency: LatencyUnit,
@@ -71,6 +78,32 @@ pub enum CostFile {
     Expected,
     /// MACs over PEs.
     Flops,
+    /// A smooth number of tiles at expected widths (U-Boost NAS).
+    SmoothCeil,
+    /// The longer of computation and traffic at expected widths.
+    Roofline,
+    /// A table of layers, at the likeliest widths.
+    Lookup,
+}
+
+/// Names of the ways to put costs together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SumsFile {
+    /// The whole network; utilization is the ratio of the sums.
+    #[default]
+    Network,
+    /// As U-Boost NAS: the cells alone; utilization is summed over them.
+    Paper,
+}
+
+impl From<SumsFile> for Sums {
+    fn from(file: SumsFile) -> Self {
+        match file {
+            SumsFile::Network => Self::Network,
+            SumsFile::Paper => Self::Paper,
+        }
+    }
 }
 
 impl From<CostFile> for CostKind {
@@ -78,6 +111,9 @@ impl From<CostFile> for CostKind {
         match file {
             CostFile::Expected => Self::Expected,
             CostFile::Flops => Self::Flops,
+            CostFile::SmoothCeil => Self::SmoothCeil,
+            CostFile::Roofline => Self::Roofline,
+            CostFile::Lookup => Self::Lookup,
         }
     }
 }

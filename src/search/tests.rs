@@ -280,6 +280,18 @@ fn the_expected_cost_finds_the_optimum_of_the_toy_from_every_start() {
 }
 
 #[test]
+fn the_smooth_ceiling_ends_at_an_edge_of_a_tile_in_the_toy_but_not_always_at_the_best() {
+    // Smooth utilization has its peaks at 128 and 256 alone, and each attracts what starts near it.
+    let smooth = Priced::Distributions(CostKind::SmoothCeil);
+    let weights = [(0.1, 0.1), (0.1, 0.5), (1.0, 0.1), (1.0, 0.5)];
+    let found: Vec<Vec<u64>> = weights.iter().map(|&(lambda, scale)| toy(smooth, lambda, scale, 12)).collect();
+    let at_edges = found.iter().flatten().filter(|&width| width % 128 == 0).count();
+    assert!(at_edges >= 46, "{at_edges} of 48: {found:?}");
+    // Where 128 is the best, the expected cost finds it from every start.
+    assert!(found[2..].iter().flatten().any(|&width| width > 128), "{found:?}");
+}
+
+#[test]
 fn flops_find_no_edge_of_a_tile_in_the_toy() {
     // -a ln f + lambda * 0.004608 * f is stationary at f = a / lambda / 0.004608: 217 for a = lambda and 108.5 for
     // a = lambda / 2. For 5 and 1/10 that is beyond the range, 1,085 and 21.7, so at its ends.
@@ -589,7 +601,7 @@ fn targeted(seed: u64, share: f64, form: Form) -> (Space, CostModel, Settings) {
     let model = model(&space, "small-32x32", 1, CostKind::Expected);
     let first = Search::new(&space, &model, both_stages(seed)).distributions();
     let target = |metric, share| HardTarget { metric, bound: share * model.metric(metric, &first).value };
-    let targets = vec![target(Metric::LatencyMs, share), target(Metric::Utilization, 0.9)];
+    let targets = vec![target(Metric::LatencyMs, share), target(Metric::Utilization, 0.5)];
     let prices = vec![(Metric::Params, 0.3), (Metric::Macs, 0.1)];
     let settings = Settings { targets, prices, form, ..both_stages(seed) };
     (space, model, settings)
@@ -656,7 +668,7 @@ fn the_multiplicative_form_is_worked_by_hand() {
 fn a_search_with_targets_resumed_at_any_epoch_ends_in_the_same_bits_and_keeps_them() {
     let accelerator = Accelerator::named_or_path("small-32x32").unwrap();
     let target = Target { accelerator: &accelerator, timing: Timing::Ideal, batch: 1 };
-    let (space, model, settings) = targeted(4, 0.6, Form::Linear);
+    let (space, model, settings) = targeted(4, 0.8, Form::Linear);
     let search = || Search::new(&space, &model, settings.clone()).judged_by(target);
     let mut whole = search();
     let (states, records) = run(&mut whole, &mut Wider::new(&space, 0.5, 6));
@@ -670,9 +682,9 @@ fn a_search_with_targets_resumed_at_any_epoch_ends_in_the_same_bits_and_keeps_th
         let line = |record: &SearchEpoch| serde_json::to_string(record).unwrap();
         assert!(rest.iter().map(line).eq(records[epoch..].iter().map(line)));
     }
-    // The bound of the operator stage is the mean of both: sqrt(0.6 * 1) of the first latency; warm-up leaves its price at nought.
+    // The bound of the operator stage is the mean of both: sqrt(0.8 * 1) of the first latency; warm-up leaves its price at nought.
     let bound = settings.targets[0].bound;
-    assert!((records[0].targets[0].target - bound / 0.6f64.sqrt()).abs() < 1e-12 * bound);
+    assert!((records[0].targets[0].target - bound / 0.8f64.sqrt()).abs() < 1e-12 * bound);
     assert_eq!((records[3].targets[0].target, records[0].targets[0].multiplier), (bound, 0.0));
     assert!(records.iter().any(|record| record.targets[0].multiplier > 0.0));
 }
@@ -700,6 +712,6 @@ fn a_target_holds_the_toy_below_what_its_task_asks_for() {
     assert_eq!((held, found.fit), (128, Fit::Likeliest), "the multiplier alone");
     // One tile of columns is the least there is.
     let (_, found) = ended(tiles(0.5));
-    assert_eq!(found.fit, Fit::Unmet(repair::Search::Whole));
+    assert_eq!(found.fit, Fit::Unmet(repair::Effort::Whole));
     assert!(space.widths[1].options[found.architecture.widths[1]] <= 128);
 }

@@ -159,6 +159,13 @@ impl Space {
             || fixed(edge.from).is_some_and(|width| fixed(edge.to) == Some(width))
     }
 
+    /// Number of the cell that `edge` belongs to: names of what stands in cell n begin with `cell{n}/`.
+    #[must_use]
+    pub fn cell(&self, edge: &Edge) -> Option<usize> {
+        let (cell, _) = edge.name.strip_prefix("cell")?.split_once('/')?;
+        cell.parse().ok()
+    }
+
     /// Which edges are on a way from the image to the last join, where `cut` says which are not there.
     #[must_use]
     pub fn live(&self, cut: impl Fn(&Edge) -> bool) -> Vec<bool> {

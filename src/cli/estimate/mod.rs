@@ -16,7 +16,7 @@ use super::{End, Notes};
 use crate::accel::Timing;
 use crate::estimate::{self, Estimate};
 use crate::import::onnx::Options;
-use crate::jobs::{self, Detail, EstimateRequest, NamedAccelerator, ReportRequest};
+use crate::jobs::{self, Detail, EstimateRequest, LookupRequest, NamedAccelerator, ReportRequest};
 use crate::plot::Roof;
 use crate::record;
 use crate::units::Megahertz;
@@ -38,14 +38,15 @@ Examples:
   systole estimate 'Genotype(normal=[...], normal_concat=...)' --space darts --accel edge-tpu
   systole estimate network.yaml --accel my-array.yaml --breakdown
   systole estimate network.yaml --accel my-array.yaml --advice
-  systole estimate before.yaml after.yaml --accel my-array.yaml --diff";
+  systole estimate before.yaml after.yaml --accel my-array.yaml --diff
+  systole estimate --lookup-table layers.json --space search-spaces/cifar10-uboost.yaml --accel uboost-128x128";
 
 /// What `estimate` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Networks: .yaml (network file), .onnx or .csv (SCALE-Sim topology, either form); with --space also architecture strings
-    #[arg(required = true, value_name = "NETWORK")]
+    #[arg(required_unless_present = "lookup_table", value_name = "NETWORK")]
     networks: Vec<PathBuf>,
     /// What reads architecture strings: a job whose space has `strings`, or darts or darts-imagenet for genotypes
     #[arg(long, value_name = "SPACE")]
@@ -77,6 +78,10 @@ pub(super) struct Args {
     /// Write the shape of what every node of one network puts out to FILE, as CSV
     #[arg(long, value_name = "FILE")]
     shapes: Option<PathBuf>,
+    /// Write what every layer of --space takes for one image to FILE, in the form of U-Boost NAS, instead of an estimate
+    #[arg(long, value_name = "FILE.json", requires = "space", conflicts_with_all = ["networks", "batch", "dims", "reports", "scale_sim", "shapes",
+        "json", "csv", "breakdown", "advice", "diff", "layers", "plot", "roofline", "worst", "allow_unknown"])]
+    lookup_table: Option<PathBuf>,
     /// Print JSON
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -107,6 +112,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
+    if let (Some(file), Some(space)) = (&args.lookup_table, &args.space) {
+        return write_lookup_table(file, space, &args, notes);
+    }
     let count = args.networks.len() * args.accel.len();
     let pictures = Pictures { cycles: args.plot.clone(), roofline: args.roofline.clone() };
     pictures.check(count)?;
@@ -141,6 +149,17 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
     }
     super::output(&text)?;
     Ok(end)
+}
+
+fn write_lookup_table(file: &Path, space: &str, args: &Args, notes: Notes) -> anyhow::Result<End> {
+    let [accelerator] = args.accel.as_slice() else {
+        bail!("--lookup-table is of one accelerator, got {}", args.accel.len());
+    };
+    let (space, accelerator) = (PathBuf::from(space), accelerator.clone());
+    let table = jobs::lookup_table(&LookupRequest { space, accelerator, timing: args.timing, clock: args.clock_mhz })?;
+    crate::record::write(file, table.to_json().as_bytes())?;
+    notes.line(&format!("wrote {}: {} layers", file.display(), table.entries().count()));
+    Ok(End::Done)
 }
 
 /// Says how much of each ONNX file is covered.

@@ -176,6 +176,9 @@ impl<'a> Run<'a> {
         if finished && best.is_none() {
             return Err(SearchJobError::NoCandidate { judged: listing.judged().len() });
         }
+        if let (true, Some(number)) = (finished, listing.best_number()) {
+            progress.say(&format!("candidate {number} of {} is the best", listing.judged().len()));
+        }
         Ok((best.unwrap_or(first), finished))
     }
 
@@ -327,7 +330,7 @@ impl<'a> Run<'a> {
         let estimate = estimate::network(network, &self.target)?;
         let (latency_ms, utilization) = match CostKind::from(job.file.objective.cost) {
             CostKind::Expected => (estimate.total.latency_ms, estimate.total.end_to_end_utilization.unwrap_or(0.0)),
-            CostKind::Flops => {
+            CostKind::Flops | CostKind::SmoothCeil | CostKind::Roofline | CostKind::Lookup => {
                 let hardware = self.cost.hardware(&Probabilities::one_hot(&job.space, architecture));
                 (hardware.latency_ms, hardware.utilization)
             }

@@ -2,7 +2,7 @@
 
 use crate::jobs::progress::Progress;
 use crate::record::{HardTarget, JudgedCandidate, SearchEpoch, SearchStage, TargetEpoch, TrainEpoch};
-use crate::search::repair::{Fit, Repaired, Search};
+use crate::search::repair::{Effort, Fit, Repaired};
 use crate::search::{self, At};
 use crate::train;
 
@@ -116,8 +116,8 @@ pub(super) fn candidate_line(judged: &JudgedCandidate) -> String {
 pub(super) fn unmet_line(targets: &[HardTarget], found: &Repaired) -> Option<String> {
     let Fit::Unmet(searched) = found.fit else { return None };
     let told = match searched {
-        Search::Whole => "no network of the space keeps the targets",
-        Search::Partial => "no network was found that keeps the targets",
+        Effort::Whole => "no network of the space keeps the targets",
+        Effort::Partial => "no network was found that keeps the targets",
     };
     let missed = targets.iter().zip(&found.values).filter(|(target, value)| !target.is_met(**value));
     let missed = missed.map(|(target, value)| {

@@ -4,11 +4,13 @@ use super::Search;
 use crate::cost::{Metric, Probabilities};
 use crate::record::{HardTarget, TargetEpoch};
 use crate::search::goals::Form;
+use crate::search::lagrangian::Multiplier;
 use crate::search::objective::{Objective, Pressed, Price};
-use crate::search::repair::Search::{Partial, Whole};
+use crate::search::repair::Effort::{Partial, Whole};
 use crate::search::repair::{Fit, Problem, Repaired, repair};
 use crate::search::settings::LatencyUnit;
 use crate::search::task::Stage;
+use crate::space::Architecture;
 
 impl Search<'_> {
     /// What counts as 1 of each cost: its value at the first distributions; for targets in the multiplicative form the
@@ -42,6 +44,19 @@ impl Search<'_> {
         } else {
             *target
         }
+    }
+
+    /// Gives a state that was read from elsewhere a multiplier for each target, and takes a witness that is none of the
+    /// space.
+    pub(super) fn hold_to_targets(&mut self) {
+        self.state.multipliers.resize(self.settings.targets.len(), Multiplier::new(&self.settings.penalty));
+        let zeros = Probabilities::zeros(self.space);
+        let fits = |witness: &Architecture| {
+            let chosen = witness.operators.iter().chain(&witness.widths);
+            let counts = [witness.operators.len(), witness.widths.len()] == [zeros.operators.len(), zeros.widths.len()];
+            counts && zeros.choices().zip(chosen).all(|(options, &chosen)| chosen < options.len())
+        };
+        self.state.witness.take_if(|witness| !fits(witness));
     }
 
     /// The hard targets with the bounds that the present stage works towards.

@@ -232,6 +232,16 @@ impl<'a> Listing<'a> {
     /// 0 where all scores are equal; in the multiplicative form, which takes no losses below 0, `exp(-z)`.
     #[must_use]
     pub fn best(&self) -> Option<&Judged> {
+        self.best_place().map(|place| &self.judged[place])
+    }
+
+    /// Number, from 1, of [`Listing::best`].
+    #[must_use]
+    pub fn best_number(&self) -> Option<usize> {
+        self.best_place().map(|place| place + 1)
+    }
+
+    fn best_place(&self) -> Option<usize> {
         let values: Vec<f64> = match self.method {
             Method::Synflow { .. } => self.scored(),
             Method::Random { .. } | Method::Evolution(_) | Method::Systole | Method::Darts { .. } | Method::Gdas => {
@@ -240,7 +250,7 @@ impl<'a> Listing<'a> {
         };
         let finite = (0..values.len()).filter(|&place| values[place].is_finite());
         let rank = |place: usize| self.rank(place, values[place]);
-        finite.reduce(|best, place| if rank(place) < rank(best) { place } else { best }).map(|p| &self.judged[p])
+        finite.reduce(|best, place| if rank(place) < rank(best) { place } else { best })
     }
 
     /// The objective of each entry with its standardised score for a loss.

@@ -11,8 +11,9 @@
 //! 3. the estimator has the last word. Where the tables are not exact, their limits are moved by what it says, a few times.
 //!
 //! Only where all of that finds nothing does the answer violate a target: the cheapest network there is. With one target
-//! that is the least of its metric, by branch and bound; with several the least greatest relative violation that descents
-//! find, and whether branch and bound proved that nothing keeps all of them is told.
+//! that is the least of its metric, by branch and bound. With several, branch and bound looks for the least of each among what
+//! keeps the others, which finds what keeps all or proves that nothing does; the answer is then the least greatest violation
+//! that descents find.
 
 mod exchange;
 mod gauge;
@@ -31,8 +32,8 @@ use crate::space::Architecture;
 
 /// Architectures up to which the estimator judges every one.
 const FEW: usize = 4096;
-/// Bounds that a branch and bound may compute: about a second.
-const BUDGET: u64 = 1_000_000;
+/// Bounds that a branch and bound may compute: about half a second.
+const BUDGET: u64 = 200_000;
 /// Times that tables which are not exact are aligned with the estimator.
 const ALIGNMENTS: usize = 6;
 /// Relative room above a limit within which the estimator decides.
@@ -57,12 +58,12 @@ pub enum Fit {
     /// Another keeps all of them.
     Repaired,
     /// None was found that keeps all of them: this is the cheapest.
-    Unmet(Search),
+    Unmet(Effort),
 }
 
 /// How far it was searched for what keeps every target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Search {
+pub enum Effort {
     /// To the end: there is none.
     Whole,
     /// As far as the budget went.
@@ -126,7 +127,7 @@ fn enumerated(problem: &Problem<'_>) -> Repaired {
         }
     }
     let (choices, verdict) = least.expect("every choice has an option");
-    Repaired::new(problem, &choices, verdict, Fit::Unmet(Search::Whole))
+    Repaired::new(problem, &choices, verdict, Fit::Unmet(Effort::Whole))
 }
 
 /// A repair among too many architectures to judge each.
@@ -163,10 +164,8 @@ impl<'a> Large<'a> {
 
     fn answer(mut self) -> Repaired {
         let mut searched = if self.is_exact { self.proof() } else { self.aligned() };
-        if self.best.is_none() && searched == Search::Partial {
-            searched = self.cheapest();
-        } else if self.best.is_none() {
-            self.cheapest();
+        if self.best.is_none() && self.cheapest() == Effort::Whole {
+            searched = Effort::Whole;
         }
         match self.best {
             Some((choices, verdict)) => Repaired::new(self.problem, &choices, verdict, Fit::Repaired),
@@ -208,33 +207,50 @@ impl<'a> Large<'a> {
     }
 
     /// By exact tables: descents, then branch and bound, whose answer is the best where it comes to its end.
-    fn proof(&mut self) -> Search {
+    fn proof(&mut self) -> Effort {
         self.descents();
         let mut objective = vec![(Bounds::of_scores(self.problem), 0.0)];
         if self.price.is_finite() {
             let lagrangian = |share: f64| Bounds::of_lagrangian(self.problem, &self.gauge, share * self.price);
             objective.extend([1.0, 0.5].map(lagrangian));
         }
-        let limits = self.gauge.sums.iter().zip(&self.gauge.scales);
-        let limits = limits.map(|(sum, scale)| (Bounds::of_sum(self.problem, sum), sum.limit + TOLERANCE * scale));
+        let best = self.best.as_ref().map(|(choices, _)| (choices.clone(), -self.problem.score(choices)));
+        self.branch_and_bound(objective, self.limits(), best)
+    }
+
+    /// The sums of the targets with their limits, and room for the last bits.
+    fn limits(&self) -> Vec<(Bounds, f64)> {
+        let all = self.gauge.sums.iter().zip(&self.gauge.scales);
+        all.map(|(sum, scale)| (Bounds::of_sum(self.problem, sum), sum.limit + TOLERANCE * scale)).collect()
+    }
+
+    /// Looks for the least `objective` within `limits`, better than `best`, and considers it; whether to the end.
+    fn branch_and_bound(
+        &mut self,
+        objective: Vec<(Bounds, f64)>,
+        limits: Vec<(Bounds, f64)>,
+        best: Option<(Choices, f64)>,
+    ) -> Effort {
+        // What is looked for by likelihood has to keep the targets; what is cheapest is taken as it is.
+        let by_likelihood = limits.len() == self.problem.targets.len();
         let mut tree = Tree {
             problem: self.problem,
             gauge: &self.gauge,
             objective,
-            limits: limits.collect(),
-            accepts: &|choices| self.problem.verdict(choices).is_met,
-            best: self.best.as_ref().map(|(choices, _)| (choices.clone(), -self.problem.score(choices))),
+            limits,
+            accepts: &|choices| !by_likelihood || self.problem.verdict(choices).is_met,
+            best,
             budget: BUDGET,
         };
         let searched = tree.run();
         if let Some((choices, _)) = tree.best {
             self.consider(choices);
         }
-        if searched { Search::Whole } else { Search::Partial }
+        if searched { Effort::Whole } else { Effort::Partial }
     }
 
     /// By tables that are not exact: descents under limits that are moved by what the estimator says of what was found.
-    fn aligned(&mut self) -> Search {
+    fn aligned(&mut self) -> Effort {
         for _ in 0..ALIGNMENTS {
             let (found, verdict) = self.descents().unwrap_or_else(|| self.least.clone());
             let before = self.gauge.clone();
@@ -243,27 +259,42 @@ impl<'a> Large<'a> {
                 break;
             }
         }
-        Search::Partial
+        Effort::Partial
     }
 
     /// Looks for the least violation; whether it was searched for to the end.
-    fn cheapest(&mut self) -> Search {
-        let searched = match self.problem.targets {
-            [target] if self.is_exact => self.least_of(target),
-            _ => Search::Partial,
-        };
-        if searched == Search::Partial {
+    fn cheapest(&mut self) -> Effort {
+        let mut searched = Effort::Partial;
+        match self.problem.targets {
+            _ if !self.is_exact => {}
+            [target] => searched = self.least_of(target),
+            all => {
+                for place in 0..all.len() {
+                    if self.best.is_none() && searched == Effort::Partial {
+                        searched = self.least_within_others(place);
+                    }
+                }
+            }
+        }
+        if self.best.is_none() && (searched == Effort::Partial || self.problem.targets.len() > 1) {
             let (choices, _) = descend_judged(self.problem, &self.least.0);
             self.consider(choices);
         }
         searched
     }
 
+    /// The least of target `place` among what keeps the others, by branch and bound.
+    fn least_within_others(&mut self, place: usize) -> Effort {
+        let mut limits = self.limits();
+        let (objective, _) = limits.remove(place);
+        self.branch_and_bound(vec![(objective, 0.0)], limits, None)
+    }
+
     /// The least of one metric, or the greatest utilization, by branch and bound.
     ///
     /// Utilization is a quotient: `max M / (P C)` is found by `min u P C - M` with the `u` of the best so far until that is not
     /// below nought (Dinkelbach 1967).
-    fn least_of(&mut self, target: &HardTarget) -> Search {
+    fn least_of(&mut self, target: &HardTarget) -> Effort {
         loop {
             let bound = match target.relation() {
                 Relation::AtMost => target.bound,
@@ -272,25 +303,12 @@ impl<'a> Large<'a> {
             let sum = self.problem.cost.within(target.metric, bound);
             let live = self.gauge.live(&self.least.0);
             let here = live.map(|live| (self.least.0.clone(), self.gauge.number(&sum, &self.least.0, &live)));
-            let mut tree = Tree {
-                problem: self.problem,
-                gauge: &self.gauge,
-                objective: vec![(Bounds::of_sum(self.problem, &sum), 0.0)],
-                limits: Vec::new(),
-                accepts: &|_| true,
-                best: here,
-                budget: BUDGET,
-            };
-            let searched = tree.run();
-            let best = tree.best;
             let before = self.least.1.violation;
-            if let Some((choices, _)) = best {
-                self.consider(choices);
-            }
+            let searched = self.branch_and_bound(vec![(Bounds::of_sum(self.problem, &sum), 0.0)], Vec::new(), here);
             match (searched, target.relation()) {
-                (false, _) => return Search::Partial,
-                (true, Relation::AtLeast) if self.least.1.violation < before => {}
-                (true, Relation::AtMost | Relation::AtLeast) => return Search::Whole,
+                (Effort::Partial, _) => return Effort::Partial,
+                (Effort::Whole, Relation::AtLeast) if self.least.1.violation < before => {}
+                (Effort::Whole, Relation::AtMost | Relation::AtLeast) => return Effort::Whole,
             }
         }
     }

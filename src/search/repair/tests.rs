@@ -3,7 +3,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::problem::choices;
 use super::*;
-use crate::accel::{Accelerator, EnergyTable, Timing};
+use crate::accel::{Accelerator, EnergyTable, Timing, VectorUnit};
 use crate::cost::{CostKind, CostModel, Metric, Probabilities, exact};
 use crate::estimate::{self, Target};
 use crate::load;
@@ -202,7 +202,17 @@ const SUMS: [Metric; 5] = [Metric::LatencyMs, Metric::Utilization, Metric::Macs,
 
 #[test]
 fn a_repair_is_the_likeliest_network_that_keeps_the_targets_by_enumeration() {
-    let fields = spaces().map(|space| Field::new(space, accelerator("small-32x32"), Timing::Ideal));
+    let [shared, own, chain] = spaces();
+    let plain = || accelerator("small-32x32");
+    // A vector unit makes sums of branches cost, by how many there are.
+    let vectors =
+        Accelerator { vector: Some(VectorUnit { lanes: 2, ops_per_cycle: 1, exponential_factor: 1 }), ..plain() };
+    let fields = [
+        Field::new(shared, vectors, Timing::Pipelined),
+        Field::new(own, plain(), Timing::Ideal),
+        Field::new(chain, plain(), Timing::Ideal),
+    ];
+    assert!(!fields[0].cost.within(Metric::LatencyMs, 1.0).joins.is_empty());
     let mut kept = 0;
     for (place, field) in fields.iter().enumerate() {
         for seed in 0..16 {
@@ -266,6 +276,6 @@ fn a_target_below_everything_is_answered_by_the_cheapest_network() {
     let least = (0..field.all.len()).map(|place| field.values(place, &targets)[0]).fold(f64::INFINITY, f64::min);
     for few in [0, usize::MAX] {
         let repaired = repair_within(&problem, &field.likeliest(&scores), None, few);
-        assert_eq!((repaired.values, repaired.fit), (vec![least], Fit::Unmet(Search::Whole)));
+        assert_eq!((repaired.values, repaired.fit), (vec![least], Fit::Unmet(Effort::Whole)));
     }
 }

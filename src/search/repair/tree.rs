@@ -283,11 +283,16 @@ impl Tree<'_, '_> {
     fn may_hold(&mut self, pattern: &Pattern, decided: &[Option<usize>]) -> Option<f64> {
         self.budget = self.budget.saturating_sub(1);
         let bound = self.bound(pattern, decided);
-        if self.best.as_ref().is_some_and(|(_, best)| bound >= best - 1e-12 * (1.0 + best.abs())) {
+        if !self.is_better(bound) {
             return None;
         }
         let passed = |(sum, limit): &(Bounds, f64)| sum.least(self.problem, &pattern.live, decided) > *limit;
         (!self.limits.iter().any(passed)).then_some(bound)
+    }
+
+    /// Whether an objective of `bound` is below that of the best found.
+    fn is_better(&self, bound: f64) -> bool {
+        self.best.as_ref().is_none_or(|(_, best)| bound < best - 1e-12 * (1.0 + best.abs()))
     }
 
     fn bound(&self, pattern: &Pattern, decided: &[Option<usize>]) -> f64 {
@@ -309,14 +314,12 @@ impl Tree<'_, '_> {
             }
         }
         children.sort_by(|a, b| a.0.total_cmp(&b.0));
-        for (_, option) in children {
-            if self.budget == 0 {
+        for (bound, option) in children {
+            if self.budget == 0 || !self.is_better(bound) {
                 break;
             }
             decided[choice] = Some(option);
-            if self.may_hold(pattern, decided).is_some() {
-                self.branch(pattern, decided, depth + 1);
-            }
+            self.branch(pattern, decided, depth + 1);
         }
         decided[choice] = None;
     }
