@@ -957,7 +957,7 @@ mod check {
             (&[("objective: { lambda: 0.1, beta: 0.1 }\n", "")], "32:1: missing field `objective`"),
             (
                 &[("lambda: 0.1", "lamda: 0.1")],
-                "28:14: unknown field `lamda`, expected one of lambda, beta, cost, latency, hardware-batch",
+                "28:14: unknown field `lamda`, expected one of lambda, beta, cost, sums, lookup-table, latency, hardware-batch",
             ),
             (&[("  batch: 64\n", "  batch: 64\n  batch: 32\n")], "33:3: duplicate mapping key: batch"),
             (&[("training: 6000", "training: many")], "4:32: invalid u64, got `many`"),

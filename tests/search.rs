@@ -26,8 +26,12 @@ fn root() -> &'static Path {
 }
 
 fn command(job: &str, out: &Path, further: &[&str]) -> Command {
+    with_threads("1", job, out, further)
+}
+
+fn with_threads(threads: &str, job: &str, out: &Path, further: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_systole"));
-    command.current_dir(root()).args(["search", job, "--threads", "1", "--out"]).arg(out);
+    command.current_dir(root()).args(["search", job, "--threads", threads, "--out"]).arg(out);
     for set in SMALL {
         command.args(["--set", set]);
     }
@@ -117,7 +121,8 @@ fn an_accelerator_of_ones_own_is_kept_with_the_run() {
     let text =
         "# of the tests\nname: mine\narray: { rows: 16, cols: 16 }\ndataflow: weight-stationary\nclock-mhz: 500\n";
     fs::write(&accelerator, text).unwrap();
-    let given = ["--accel", accelerator.to_str().unwrap(), "--set", "training.epochs=0"];
+    let path = accelerator.to_str().unwrap();
+    let given = ["--accel", path, "--set", "training.epochs=0", "--checkpoint-seconds", "0"];
     let code = {
         let mut child = command("search-spaces/demo.yaml", &out, &given).spawn().unwrap();
         after_lines(&mut child, &out, 2);
@@ -155,9 +160,9 @@ fn an_accelerator_of_ones_own_is_kept_with_the_run() {
 #[test]
 fn a_damaged_checkpoint_is_an_error_with_the_cure() {
     let (_kept, out) = folder();
-    // After the line of the second epoch the checkpoint of the first lies there at least, and with so many epochs
-    // ahead the stage is still under way: at its end the next one would begin without these tensors.
-    let long = ["--set", "search.operators.epochs=1000"];
+    // Kept after every step, and with so many epochs ahead the stage is still under way: at its end the next one would
+    // begin without these tensors.
+    let long = ["--set", "search.operators.epochs=1000", "--checkpoint-seconds", "0"];
     stopped(&out, &long, "-KILL", 2);
     let state = out.join("checkpoint/state.json");
     let text = fs::read_to_string(&state).unwrap();
@@ -223,6 +228,140 @@ fn a_stopped_run_is_usable_and_goes_on_to_the_same_bytes() {
     assert_eq!(message, format!("`{}` exists; use --resume to go on or --force to start anew", whole.display()));
     let message = failed(&search(&whole, &["--resume", "--set", "objective.lambda=0.7"]));
     assert!(message.contains("the folder was made by another job than this one"), "{message}");
+}
+
+/// The records of a kind in a history.
+fn records(out: &Path, kind: &str) -> Vec<Value> {
+    let text = fs::read_to_string(out.join("history.jsonl")).unwrap();
+    let all = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    all.filter(|record| record["record"] == kind).collect()
+}
+
+fn warnings(out: &Path) -> Vec<String> {
+    let summary = json(out.join("summary.json"));
+    summary["warnings"]
+        .as_array()
+        .map_or_else(Vec::new, |all| all.iter().map(|w| w.as_str().unwrap().to_owned()).collect())
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_run_killed_in_the_middle_of_any_write_goes_on_to_the_same_bytes() {
+    let (_whole, whole) = folder();
+    assert!(search(&whole, &[]).status.success());
+    let (_kept, out) = folder();
+    // A sitting writes its environment, the job and the history it goes on with, then tensors and state after each step.
+    let moments = [
+        "torn:4",
+        "renamed:4",
+        "torn:5",
+        "renamed:5",
+        "begun:6",
+        "written:7",
+        "line-torn:1",
+        "line:1",
+        "torn:3",
+        "line-torn:2",
+    ];
+    for moment in moments {
+        let mut killed = command("search-spaces/demo.yaml", &out, &["--checkpoint-seconds", "0", "--resume"]);
+        let status = killed.env("SYSTOLE_DIE_AT", moment).output().unwrap().status;
+        assert_eq!(status.code(), None, "{moment} is reached");
+    }
+    let resumed = search(&out, &["--resume"]);
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    for file in ["network.yaml", "weights.safetensors", "architecture.yaml"] {
+        assert!(fs::read(out.join(file)).unwrap() == fs::read(whole.join(file)).unwrap(), "{file}");
+    }
+    // Nothing twice, nothing lost, nothing left lying about.
+    assert_eq!(fs::read_to_string(out.join("history.jsonl")).unwrap().lines().count(), 7);
+    for folder in [out.clone(), out.join("checkpoint"), out.join("plots")] {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert_eq!(names.filter(|name| name.starts_with(".unfinished-")).count(), 0);
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_with_other_threads_and_precision_says_so() {
+    let (_kept, out) = folder();
+    stopped(&out, &["--set", "precision=f32"], "-TERM", 1);
+    let other = ["--set", "precision=bf16", "--resume"];
+    let mut go_on = with_threads("2", "search-spaces/demo.yaml", &out, &other);
+    let output = go_on.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    for change in ["threads 2, having begun with 1", "precision bf16, having begun with f32"] {
+        let sentence = format!("the run went on with {change}: it may end in other bits than one without a stop");
+        assert!(told.contains(&format!("warning: {sentence}\n")), "{told}");
+        assert!(warnings(&out).contains(&sentence), "{:?}", warnings(&out));
+    }
+}
+
+#[test]
+fn a_rank_check_that_was_stopped_comes_to_the_same_figures() {
+    let check = ["--rank-check", "3", "--set", "training.rank-check-epochs=2", "--checkpoint-seconds", "0"];
+    let (_whole, whole) = folder();
+    let output = search(&whole, &check);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = fs::read_to_string(whole.join("rank-check.json")).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let stages = value["stages"].as_array().unwrap();
+    assert_eq!((value["epochs"].as_u64(), stages.len()), (Some(2), 2));
+    for (stage, summary) in stages.iter().zip(json(whole.join("summary.json"))["rank_check"].as_array().unwrap()) {
+        assert_eq!(stage["correlation"], summary["correlation"]);
+        assert_eq!((stage["correlation"]["n"].as_u64(), stage["networks"].as_array().unwrap().len()), (Some(3), 3));
+    }
+    assert!(String::from_utf8_lossy(&output.stdout).contains("operators ranked Spearman "));
+    // After the fourth line, that of the last epoch of the search, the networks are trained one after the other.
+    let (_kept, out) = folder();
+    let ended = stopped(&out, &check, "-TERM", 4);
+    assert_eq!(ended.status.code(), Some(130));
+    let resumed = search(&out, &[&check[..], &["--resume"]].concat());
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    assert_eq!(fs::read_to_string(out.join("rank-check.json")).unwrap(), text);
+    assert!(fs::read(out.join("weights.safetensors")).unwrap() == fs::read(whole.join("weights.safetensors")).unwrap());
+}
+
+#[test]
+fn a_loss_that_is_no_number_twice_ends_the_run_and_leaves_a_folder() {
+    // A rate of 100 on a decay of 1 multiplies every weight by 99 in each step, one of 50 by 49.
+    let wild =
+        |part: &str| ["learning-rate=100", "weight-decay=1", "clip=1e9"].map(|setting| format!("{part}.{setting}"));
+    let run = |settings: &[String]| {
+        let (kept, out) = folder();
+        let further: Vec<&str> = settings.iter().flat_map(|set| ["--set", set.as_str()]).collect();
+        let message = failed(&search(&out, &further));
+        let again = failed(&search(&out, &[&further[..], &["--resume"]].concat()));
+        assert!(
+            again.contains("the run ended since its loss was not finite, also with half the learning rates"),
+            "{again}"
+        );
+        (kept, out, message)
+    };
+    let left = |out: &Path, stage: &str| {
+        assert!(out.join("network.yaml").exists() && out.join("spec.yaml").exists());
+        assert_eq!(json(out.join("summary.json"))["stop_reason"], "not-finite");
+        let rollbacks = records(out, "rollback");
+        assert_eq!(rollbacks.len(), 1);
+        assert_eq!(
+            (&rollbacks[0]["not_finite"]["stage"], &rollbacks[0]["learning_rate_factor"]),
+            (&stage.into(), &0.5.into())
+        );
+        assert!(warnings(out).iter().any(|warning| warning.starts_with("the loss was not finite in ")));
+    };
+    let mut training = wild("training").to_vec();
+    training.push("training.epochs=30".to_owned());
+    let (_kept, out, message) = run(&training);
+    assert!(message.starts_with("the loss is not finite in epoch"), "{message}");
+    assert!(message.ends_with("try a lower `training.learning-rate`"), "{message}");
+    left(&out, "train");
+    assert_eq!(records(&out, "epoch").len(), 4);
+    let mut searching = wild("search.weights").to_vec();
+    searching.push("search.operators.epochs=30".to_owned());
+    let (_kept, out, message) = run(&searching);
+    assert!(message.starts_with("the loss is not finite in stage `"), "{message}");
+    assert!(message.ends_with("try a lower `search.weights.learning-rate`"), "{message}");
+    left(&out, "operators");
 }
 
 #[test]
@@ -292,41 +431,16 @@ fn a_target_is_read_with_the_job() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_keeps_the_history() {
-    // A rate of 100 on a decay of 1 multiplies every weight by 99 in each step.
-    let wild =
-        |part: &str| ["learning-rate=100", "weight-decay=1", "clip=1e9"].map(|setting| format!("{part}.{setting}"));
-    let run = |settings: &[String]| {
-        let (kept, out) = folder();
-        let further: Vec<&str> = settings.iter().flat_map(|set| ["--set", set.as_str()]).collect();
-        let message = failed(&search(&out, &further));
-        (kept, out, message)
-    };
-    let mut training = wild("training").to_vec();
-    training.push("training.epochs=30".to_owned());
-    let (_kept, out, message) = run(&training);
-    assert!(message.starts_with("the loss is not finite in epoch"), "{message}");
-    assert!(message.ends_with("of the training; try a lower `training.learning-rate`"), "{message}");
-    // The four epochs of the search at least.
-    assert!(fs::read_to_string(out.join("history.jsonl")).unwrap().lines().count() >= 4);
-    assert!(out.join("network.yaml").exists());
-    let (_kept, out, message) = run(&wild("search.weights"));
-    assert!(message.starts_with("the loss is not finite in stage `"), "{message}");
-    assert!(message.ends_with("try a lower `search.weights.learning-rate`"), "{message}");
-    assert!(out.join("spec.yaml").exists());
-}
-
-#[test]
 fn a_loss_that_is_huge_and_finite_is_warned_of() {
     let (_kept, out) = folder();
     let output = search(&out, &["--set", "training.learning-rate=100", "--set", "training.clip=1e9"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("\nwarning: the training diverged: its last epoch has a training loss of "), "{told}");
-    let summary = json(out.join("summary.json"));
-    let warnings = summary["warnings"].as_array().unwrap();
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].as_str().unwrap().ends_with("try a lower `training.learning-rate`"));
+    let diverged = "the training diverged: its last epoch has a training loss of ";
+    assert!(told.contains(&format!("\nwarning: {diverged}")), "{told}");
+    let warnings = warnings(&out);
+    let found: Vec<&String> = warnings.iter().filter(|warning| warning.starts_with(diverged)).collect();
+    assert!(found.len() == 1 && found[0].ends_with("try a lower `training.learning-rate`"), "{warnings:?}");
 }
 
 #[test]
@@ -370,13 +484,6 @@ fn baseline(method: &str) -> Vec<String> {
         keys.push("search.operators.warm-up-epochs=0".to_owned());
     }
     keys.into_iter().flat_map(|key| ["--set".to_owned(), key]).collect()
-}
-
-/// Records of one kind in the history of `out`.
-fn records(out: &Path, kind: &str) -> Vec<Value> {
-    let text = fs::read_to_string(out.join("history.jsonl")).unwrap();
-    let all = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    all.filter(|record| record["record"] == kind).collect()
 }
 
 #[test]

@@ -63,6 +63,10 @@ enum Verb {
 /// Exit code of a run that was told to stop, and left a folder that can be used.
 const INTERRUPTED: u8 = 130;
 
+/// Environment variable by which a debug build dies in the middle of a write, for tests.
+#[cfg(debug_assertions)]
+const DIE_AT: &str = "SYSTOLE_DIE_AT";
+
 /// How a verb ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -98,6 +102,11 @@ impl Notes {
 /// Runs the command on the arguments of this process; the exit code is as `--help` says.
 #[must_use]
 pub fn main() -> ExitCode {
+    #[cfg(debug_assertions)]
+    if let Some(Err(reason)) = std::env::var(DIE_AT).ok().map(|at| crate::record::fault::arm(&at)) {
+        error_line(&format!("error: {DIE_AT}: {reason}"));
+        return ExitCode::from(FAILED);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -40,6 +40,12 @@ pub struct Args {
     /// Threads of the host; all cores where absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub threads: Option<u32>,
+    /// Seconds between checkpoints, whatever they cost; where absent 5, or more so that they take 2 % of the time at most
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub checkpoint_seconds: Option<f64>,
+    /// Train N networks of each stage's space by themselves, and tell how well the supernet had ordered them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub rank_check: Option<u32>,
     /// Seed, where not the job's
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -52,6 +58,12 @@ pub struct Args {
     /// Start anew in a folder that exists
     #[arg(long)]
     pub force: bool,
+}
+
+/// A time in seconds, 0 or more.
+fn seconds(text: &str) -> Result<f64, String> {
+    let read = text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0);
+    read.ok_or_else(|| "must be a number of seconds, 0 or more".to_owned())
 }
 
 /// Where tensors are to live.
@@ -131,7 +143,7 @@ mod with_torch {
     use crate::jobs::Job;
     use crate::jobs::search::{self, SearchOptions, SearchRun};
     use crate::jobs::spec::DataSet;
-    use crate::record::{Existing, TargetResult, default_path};
+    use crate::record::{Existing, RankCorrelation, RankSummary, Skips, StageEnd, Summary, TargetResult, default_path};
     use crate::torch::DeviceChoice;
 
     pub(super) fn run(args: &Args, notes: Notes) -> anyhow::Result<End> {
@@ -174,26 +186,33 @@ mod with_torch {
             existing,
             device: args.device.into(),
             threads: args.threads.map(|threads| threads as usize),
+            checkpoint_seconds: args.checkpoint_seconds,
+            rank_check: args.rank_check,
         }
     }
 
     /// What was found, and where it lies.
     fn told(run: &SearchRun) -> String {
         let summary = &run.summary;
-        let percent = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{:.2} %", 100.0 * v));
         let lines = [
             ("test accuracy", percent(summary.accuracy.test)),
             ("latency", format!("{:.6} ms on {} at batch 1", summary.latency_ms, summary.accelerator)),
             ("utilization", percent(summary.end_to_end_utilization)),
             ("MACs, params", format!("{}, {}", summary.macs.0, summary.params)),
             ("seconds", format!("{:.0} searching, {:.0} training", summary.search_seconds, summary.train_seconds)),
+            ("checkpoints", checkpoints(summary)),
             ("stopped by", summary.stop_reason.clone()),
             ("run folder", run.folder.display().to_string()),
         ];
+        let stages = summary.stages.iter().map(|end| line(&format!("{} ended", end.stage.name()), &ended(end)));
+        let skips = summary.skips.iter().map(|skips| line("free operators", &free(skips)));
+        let ranks =
+            summary.rank_check.iter().map(|check| line(&format!("{} ranked", check.stage.name()), &ranked(check)));
+        let guards: String = stages.chain(skips).chain(ranks).collect();
         let (found, run) = lines.split_at(4);
         let targets: String = summary.targets.iter().map(|target| line("target", &told_target(target))).collect();
         let told = |lines: &[(&str, String)]| lines.iter().map(|(name, value)| line(name, value)).collect::<String>();
-        told(found) + &targets + &told(run)
+        guards + &told(found) + &targets + &told(run)
     }
 
     /// A target with what the network takes: `latency-ms <= 0.05: 0.04, kept with 0.01 to spare`.
@@ -202,6 +221,43 @@ mod with_torch {
         let (name, sign, room) = (metric.name(), relation.sign(), slack.abs());
         let stands = if *met { format!("kept with {room:.6} to spare") } else { format!("missed by {room:.6}") };
         format!("{name} {sign} {target}: {value:.6}, {stands}")
+    }
+
+    /// What the end of a stage told.
+    fn ended(end: &StageEnd) -> String {
+        format!(
+            "entropy {}, selection accuracy {} mixed, {} derived",
+            percent(end.entropy),
+            percent(end.mixed_accuracy),
+            percent(end.derived_accuracy)
+        )
+    }
+
+    fn ranked(check: &RankSummary) -> String {
+        let RankCorrelation { n, spearman, kendall } = check.correlation;
+        format!("Spearman {spearman:.3}, Kendall {kendall:.3} of supernet and own training, n = {n}")
+    }
+
+    fn free(skips: &Skips) -> String {
+        format!(
+            "{} of {}: {} identity, {} zero, which are {} of the candidates",
+            skips.identity + skips.zero,
+            skips.of,
+            skips.identity,
+            skips.zero,
+            percent(Some(skips.offered))
+        )
+    }
+
+    /// How many there were, and what share of the time they took.
+    fn checkpoints(summary: &Summary) -> String {
+        let seconds = summary.search_seconds + summary.train_seconds;
+        let share = summary.checkpoint_seconds.map(|spent| spent / seconds).filter(|share| share.is_finite());
+        format!("{}, {} of the time", summary.checkpoints.unwrap_or(0), percent(share))
+    }
+
+    fn percent(value: Option<f64>) -> String {
+        value.map_or_else(|| "-".to_owned(), |v| format!("{:.2} %", 100.0 * v))
     }
 
     fn line(name: &str, value: &str) -> String {
@@ -220,6 +276,12 @@ mod with_torch {
         }
         if let Some(threads) = args.threads {
             text.push_str(&format!(" --threads {threads}"));
+        }
+        if let Some(networks) = args.rank_check {
+            text.push_str(&format!(" --rank-check {networks}"));
+        }
+        if let Some(seconds) = args.checkpoint_seconds {
+            text.push_str(&format!(" --checkpoint-seconds {seconds}"));
         }
         text
     }

@@ -55,12 +55,15 @@ impl Add for Jet {
 impl Mul for Jet {
     type Output = Self;
     fn mul(self, other: Self) -> Self {
-        let by = |mine: f64, theirs: f64| mine * other.value + self.value * theirs;
-        Self {
-            value: self.value * other.value,
-            source: by(self.source, other.source),
-            target: by(self.target, other.target),
-        }
+        product(self, other)
+    }
+}
+
+fn product(a: Jet, b: Jet) -> Jet {
+    Jet {
+        value: a.value * b.value,
+        source: a.source * b.value + a.value * b.source,
+        target: a.target * b.value + a.value * b.target,
     }
 }
 

@@ -11,6 +11,7 @@
 //!
 //! and its gradient is linear algebra. At a one-hot choice it is the estimator's own number.
 
+mod dot;
 mod jet;
 mod law;
 mod layers;
@@ -229,7 +230,14 @@ impl CostModel {
     ///   sum moves by what the likeliest network costs beyond its parts; the gradient is that of the tables.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.surroundings.is_none() && self.liveness.is_exact()
+        self.formula.is_none() && self.surroundings.is_none() && self.liveness.is_exact()
+    }
+
+    /// Whether a search is to ask it for the weights of a draw, as U-Boost NAS does, and not for the distributions: what
+    /// is fed with one width for each join.
+    #[must_use]
+    pub fn is_of_draws(&self) -> bool {
+        self.formula.is_some()
     }
 
     /// Expected cycles and MACs where the choices follow `probabilities`.

@@ -171,7 +171,7 @@ impl<'a> Sheet<'a> {
             let mut waiting = None;
             for &edge in into {
                 let held = self.held_on(join, edge);
-                let others = self.total(&held, join);
+                let others = self.total(&held);
                 let before = self.both(others, waiting);
                 let within = self.within(&held, join, edge);
                 places.push(self.tape.sum(before, within));
@@ -179,7 +179,7 @@ impl<'a> Sheet<'a> {
             }
             if let (Some(&last), true) = (into.last(), into.len() > 1) {
                 let held = self.held_on(join, last);
-                let others = self.total(&held, join);
+                let others = self.total(&held);
                 let branches = self.both(others, waiting);
                 let own = self.tape.product(self.sums[join], self.values[join]);
                 places.push(self.tape.sum(branches, own));
@@ -219,10 +219,10 @@ impl<'a> Sheet<'a> {
     }
 
     /// Values of what is held on, each memory once.
-    fn total(&mut self, held: &[Option<Var>], now: usize) -> Var {
+    fn total(&mut self, held: &[Option<Var>]) -> Var {
         let mut total = self.tape.leaf(0.0);
-        for join in 0..now {
-            let Some(mut part) = held[join] else { continue };
+        for (join, part) in held.iter().enumerate() {
+            let Some(mut part) = *part else { continue };
             for &edge in self.memory.joins[join].into.iter().filter(|&&edge| self.memory.renaming[edge]) {
                 let own = self.tape.complement(self.hands_on[edge]);
                 part = self.tape.product(part, own);

@@ -1,6 +1,7 @@
 //! Sums over the parts of a network, in expectation.
 
 use super::CostModel;
+use super::dot::dot;
 use super::liveness::Live;
 use super::metric::Valued;
 use super::probabilities::Probabilities;
@@ -61,8 +62,4 @@ impl<'a> Point<'a> {
         model.classifier.gradient(quantity, 1.0, &mut gradient);
         Valued { value: self.total(&costs, quantity), gradient }
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

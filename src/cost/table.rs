@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::dot::dot;
 use super::liveness::Sum;
 use super::lookup::Uncovered;
 use super::probabilities::Probabilities;
@@ -299,6 +300,7 @@ impl EdgeTables {
     /// Expected cost of each candidate over the widths of the ends.
     pub(super) fn costs(&self, probabilities: &Probabilities, quantity: Quantity) -> EdgeCosts {
         let (p, q) = (&probabilities.widths[self.source], &probabilities.widths[self.target]);
+        let only = decided(q);
         let mut costs = EdgeCosts { of_candidates: Vec::with_capacity(self.candidates.len()), rows: Vec::new() };
         for tables in &self.candidates {
             let cost = match (tables.quantity(quantity), self.ends) {
@@ -306,7 +308,10 @@ impl EdgeTables {
                 (Some(table), Ends::One) => dot(table, p),
                 (Some(table), Ends::Two) => {
                     let start = costs.rows.len();
-                    costs.rows.extend(table.chunks_exact(q.len()).map(|row| dot(row, q)));
+                    match only {
+                        Some(option) => costs.rows.extend(table.iter().skip(option).step_by(q.len())),
+                        None => costs.rows.extend(table.chunks_exact(q.len()).map(|row| dot(row, q))),
+                    }
                     dot(&costs.rows[start..], p)
                 }
             };
@@ -347,8 +352,10 @@ impl EdgeTables {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+/// The option that is certain, where one is.
+fn decided(p: &[f64]) -> Option<usize> {
+    let mut possible = (0..p.len()).filter(|&option| p[option] != 0.0);
+    possible.next().filter(|&option| possible.next().is_none() && p[option] == 1.0)
 }
 
 fn add(to: &mut [f64], values: &[f64], factor: f64) {

@@ -1,7 +1,9 @@
 //! Costs of formulas that are fed with expected widths, as U-Boost NAS does: to be compared with.
 //!
 //! `f = sum_j q_j f_j` channels stand at each join; a candidate's layers are priced between the widths of its ends, the
-//! candidates by their probabilities. A [`Lookup`](super::Lookup) has no slope by widths: it is asked at the likeliest
+//! candidates by their probabilities. A search feeds them the draw that the task sees
+//! ([`CostModel::is_of_draws`](super::CostModel::is_of_draws)): of a distribution they see the mean alone, which may stand
+//! at the edge of a tile while the likeliest width does not. A [`Lookup`](super::Lookup) has no slope by widths: it is asked at the likeliest
 //! widths, those of the network that would be derived, and its cost moves operators alone.
 
 use super::CostError;
@@ -58,6 +60,9 @@ struct CandidateCost {
     /// Mean over its layers; nought where it has none.
     utilization: Jet,
 }
+
+/// One of them.
+type Part = fn(&CandidateCost) -> Jet;
 
 /// A number with its derivatives by everything.
 struct Term {
@@ -194,12 +199,7 @@ impl Formula {
     }
 
     /// The sum of one cost over everything, dead edges by their probability.
-    fn weighted(
-        &self,
-        point: &Point<'_>,
-        widths: &[f64],
-        (costs, of): (&[Vec<CandidateCost>], fn(&CandidateCost) -> Jet),
-    ) -> Term {
+    fn weighted(&self, point: &Point<'_>, widths: &[f64], (costs, of): (&[Vec<CandidateCost>], Part)) -> Term {
         let mut gradient = point.model.shape.clone();
         let mut terms = vec![0.0; point.live.weights.len()];
         let mut value = 0.0;
@@ -254,7 +254,7 @@ impl Formula {
     fn mean(
         &self,
         edge: &EdgeLayers,
-        (costs, of): (&[CandidateCost], fn(&CandidateCost) -> Jet),
+        (costs, of): (&[CandidateCost], Part),
         (chosen, timed): (&[f64], f64),
         to: &mut Term,
     ) {

@@ -39,7 +39,7 @@ pub enum LookupJobError {
         /// The accelerator.
         accelerator: String,
         /// Why.
-        source: CostError,
+        source: Box<CostError>,
     },
 }
 
@@ -55,6 +55,6 @@ pub fn lookup_table(request: &LookupRequest) -> Result<Lookup, LookupJobError> {
     Lookup::of(&space, &target).map_err(|source| LookupJobError::Cost {
         space: request.space.clone(),
         accelerator: accelerator.name.clone(),
-        source,
+        source: Box::new(source),
     })
 }

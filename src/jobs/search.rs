@@ -2,9 +2,13 @@
 
 mod checkpoint;
 mod finish;
+mod keep;
+mod lines;
 mod listed;
+mod pace;
 mod pictures;
-mod watch;
+mod rank;
+mod training;
 
 use std::path::{Path, PathBuf};
 
@@ -18,23 +22,22 @@ use super::spec::{
 use crate::cost::{CostError, CostModel};
 use crate::data::{Augment, DataError, Dataset, Flip, Layout, Loader, Pixels, SplitSizes, Splits, cifar, shapes};
 use crate::estimate::{EstimateError, Target};
-use crate::network::{Network, Shape};
+use crate::network::Shape;
 use crate::record::{
-    Environment, Existing, HistoryRecord, HistoryWriter, Position, RecordError, RunFolder, Stage, Summary, write,
-    write_json,
+    Environment, Existing, Position, RecordError, RunFolder, Stage, Summary, read_json, write, write_json,
 };
 use crate::search::repair::Repaired;
-use crate::search::{self, Outcome, Search, SearchError};
+use crate::search::{self, Driven, Search, SearchError};
 use crate::space::{DeriveError, Space};
 use crate::supernet::{Supernet, SupernetError, SupernetSettings};
 use crate::torch::file::TensorFileError;
 use crate::torch::{self, DeviceChoice, Precision, TorchError};
-use crate::train::{self, Recipe, TrainError, Trainer};
+use crate::train::{Recipe, TrainError};
 
 use checkpoint::Checkpoint;
-use finish::Finish;
+use finish::{Ending, Finish, NOT_FINITE};
+use keep::Keep;
 use listed::Kept;
-use watch::Watch;
 
 /// Where and how a search runs.
 #[derive(Debug, Clone)]
@@ -49,6 +52,11 @@ pub struct SearchOptions {
     pub device: DeviceChoice,
     /// Threads of the host; as many as libtorch takes by itself where absent.
     pub threads: Option<usize>,
+    /// Seconds between two checkpoints, whatever they cost; where absent 5, or more if they would take more than a
+    /// fiftieth of the time.
+    pub checkpoint_seconds: Option<f64>,
+    /// Networks of each stage that are judged with the supernet's weights and trained by themselves; none where absent.
+    pub rank_check: Option<u32>,
 }
 
 /// What came out.
@@ -105,6 +113,15 @@ pub enum SearchJobError {
         /// What is wrong.
         reason: String,
     },
+    /// A run that ended, since its loss was not finite.
+    #[error(
+        "{}: the run ended since its loss was not finite, also with half the learning rates; start anew with --force and lower \
+         ones, or use another --out", path.display()
+    )]
+    NotFinite {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A list of architectures that all have failed.
     #[error(
         "none of the {judged} architectures judged has a finite objective; try a lower learning rate, or another seed"
@@ -157,6 +174,14 @@ impl SearchJobError {
         );
         if damaged { Self::Checkpoint { reason: self.to_string() } } else { self }
     }
+
+    /// Whether a loss was not finite for the second time.
+    fn is_not_finite(&self) -> bool {
+        matches!(
+            self,
+            Self::Search(SearchError::NotFiniteAgain { .. }) | Self::Train(TrainError::NotFiniteAgain { .. })
+        )
+    }
 }
 
 /// Everything that stays the same during a run.
@@ -169,6 +194,9 @@ struct Run<'a> {
     /// What the objective is measured on.
     target: Target<'a>,
     cost: &'a CostModel,
+    environment: &'a Environment,
+    checkpoint_seconds: Option<f64>,
+    rank_check: Option<u32>,
 }
 
 /// Runs `job` from where its folder stands to the end, or until it is told to stop.
@@ -184,6 +212,10 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     let finished = finished_before(job, options)?;
     if let Some(summary) = finished {
         progress.say("the run is finished; its pictures are drawn anew");
+        if options.rank_check.is_some() && !RunFolder::open(&options.out)?.rank_check().exists() {
+            progress
+                .say("warning: a rank check needs the supernets of the search: give --rank-check when a run begins");
+        }
         pictures::draw_again(job, &RunFolder::open(&options.out)?)?;
         return Ok(SearchRun { folder: options.out.clone(), summary });
     }
@@ -195,12 +227,26 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     let dataset = Dataset::new(&pixels, device)?;
     drop(pixels);
     let folder = open_folder(job, options)?;
-    write_json(&folder.environment(), &environment(job, device))?;
+    let environment = environment_kept(&folder, environment(job, device))?;
+    for change in environment.changes() {
+        progress.say(&format!("warning: {change}"));
+    }
     let splits = Splits::new(&dataset, split_sizes(job), job.file.data.seed)?;
     let loader = Loader::new(&dataset, augment(job.file.data.augment), Layout::ChannelsLast)?;
     let target = Target { accelerator: &job.accelerator, timing: job.timing, batch: job.hardware_batch };
     let cost = CostModel::new(&job.space, &target, job.pricing())?;
-    let run = Run { job, folder: &folder, device, splits: &splits, loader: &loader, target, cost: &cost };
+    let run = Run {
+        job,
+        folder: &folder,
+        device,
+        splits: &splits,
+        loader: &loader,
+        target,
+        cost: &cost,
+        environment: &environment,
+        checkpoint_seconds: options.checkpoint_seconds,
+        rank_check: options.rank_check,
+    };
     let summary = run.all(progress)?;
     Ok(SearchRun { folder: options.out.clone(), summary })
 }
@@ -213,6 +259,9 @@ fn finished_before(job: &Job, options: &SearchOptions) -> Result<Option<Summary>
     let folder = RunFolder::open(&options.out)?;
     same_job(job, &folder)?;
     let summary = folder.read_summary().map_err(|error| SearchJobError::from(error).of_checkpoint())?;
+    if summary.as_ref().is_some_and(|summary| summary.stop_reason == NOT_FINITE) {
+        return Err(SearchJobError::NotFinite { path: options.out.clone() });
+    }
     Ok(summary.filter(Summary::is_finished))
 }
 
@@ -223,8 +272,10 @@ fn same_job(job: &Job, folder: &RunFolder) -> Result<(), SearchJobError> {
         return Ok(());
     }
     let path = || folder.path().to_owned();
-    let kept = Job::load(&folder.spec(), &Overrides::default())?;
+    let mut kept = Job::load(&folder.spec(), &Overrides::default())?;
     let accelerator = kept.accelerator.clone();
+    // As device and threads, the number format is how a job runs, not what it is: the environment tells of its change.
+    kept.file.precision = job.file.precision;
     if kept.settled(job.file.precision).to_yaml() != job.to_yaml() {
         return Err(SearchJobError::OtherJob { path: path() });
     }
@@ -292,87 +343,92 @@ fn environment(job: &Job, device: Device) -> Environment {
         device: torch::device_name(device),
         threads: torch::threads(),
         precision: Some(precision(job, device).to_string()),
-        libtorch: Some("2.11.0".to_owned()),
+        libtorch: Some(torch::version()),
         os: Some(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+        earlier: Vec::new(),
     }
+}
+
+/// Writes `now` down with what the run ran on before.
+fn environment_kept(folder: &RunFolder, now: Environment) -> Result<Environment, SearchJobError> {
+    let path = folder.environment();
+    // A run without a checkpoint has nothing of its former sittings.
+    let began = folder.checkpoint().exists() && path.exists();
+    let environment = if began { now.after(read_json(&path)?) } else { now };
+    write_json(&path, &environment)?;
+    Ok(environment)
 }
 
 impl Run<'_> {
     fn all(&self, progress: &mut dyn Progress) -> Result<Summary, SearchJobError> {
         let damaged = SearchJobError::of_checkpoint;
-        let mut checkpoint = Checkpoint::read(self.folder, &self.job.space).map_err(damaged)?;
         let mut kept = Kept::read(self.folder, &self.job.space).map_err(damaged)?;
-        let search = Search::new(&self.job.space, self.cost, self.job.settings.clone()).judged_by(self.target);
-        let lists = self.job.settings.method.lists();
-        let next = match checkpoint.position(search.stages()) {
-            begun if begun.stage == Stage::Train => begun,
-            _ if lists => kept.position(),
+        let checkpoint = Checkpoint::read(self.folder, &self.job.space).map_err(damaged)?;
+        let mut search = Search::new(&self.job.space, self.cost, self.job.settings.clone()).judged_by(self.target);
+        let (stages, lists) = (search.stages(), self.job.settings.method.lists());
+        let next = match checkpoint.position(stages) {
+            next if lists && next.stage != Stage::Train => kept.position(),
             next => next,
         };
-        let mut history = HistoryWriter::resume(&self.folder.history(), next).map_err(|error| damaged(error.into()))?;
-        let (architecture, finished) = if lists {
-            self.list(&mut kept, &mut checkpoint, &mut history, progress)?
+        let history =
+            keep::mended_history(self, next, &checkpoint.rollbacks()).map_err(|error| damaged(error.into()))?;
+        let mut keep = Keep::new(self, checkpoint, history, progress);
+        let (searched, architecture) = if lists {
+            if self.rank_check.is_some() {
+                keep.progress
+                    .say("warning: --rank-check judges by the supernets of a search by gradients: none is made");
+            }
+            let (architecture, driven) = self.list(&mut kept, &mut keep)?;
+            (Ok(driven), architecture)
         } else {
-            let (found, finished) = self.search(search, &mut checkpoint, &mut history, progress)?;
-            (found.architecture, finished)
+            let searched = match self.search(&mut search, &mut keep) {
+                Ok(Driven::Done) if self.rank_check.is_some() && !rank::check(self, &mut keep, stages)? => {
+                    Ok(Driven::Stopped)
+                }
+                other => other,
+            };
+            (searched, search.found().architecture)
         };
         let network = self.job.space.derive(&architecture)?.named(&self.job.name);
         let finish = Finish { run: self, architecture: &architecture, network: &network };
         finish.write_network()?;
-        if !finished {
-            return finish.end(&mut checkpoint, None, &mut history);
+        let trained = match searched {
+            Ok(Driven::Done) => training::train(self, &network, &mut keep),
+            Ok(Driven::Stopped) => return finish.end(&mut keep, Ending::Stopped),
+            Err(error) => Err(error),
+        };
+        match trained {
+            Ok(trained) => finish.end(&mut keep, Ending::Trained(&trained)),
+            Err(error) => {
+                if error.is_not_finite() {
+                    finish.end(&mut keep, Ending::NotFinite)?;
+                }
+                Err(error)
+            }
         }
-        let trained = self.train(&network, &mut checkpoint, &mut history, progress)?;
-        finish.end(&mut checkpoint, Some(&trained), &mut history)
     }
 
-    /// What was found, and whether the search came to its end.
-    fn search(
-        &self,
-        mut search: Search<'_>,
-        checkpoint: &mut Checkpoint,
-        history: &mut HistoryWriter,
-        progress: &mut dyn Progress,
-    ) -> Result<(Repaired, bool), SearchJobError> {
-        match checkpoint.search.clone() {
-            Some(state) => search = search.resumed(state),
-            None => self.say_unmet(&search.found(), progress),
+    /// Searches from where the checkpoint stands.
+    fn search(&self, search: &mut Search<'_>, keep: &mut Keep<'_>) -> Result<Driven, SearchJobError> {
+        match keep.checkpoint.search.clone() {
+            Some(state) => search.go_back(state),
+            None => self.say_unmet(&search.found(), keep.progress),
         }
         let mut supernet = Supernet::new(&self.job.space, self.splits, self.loader, self.supernet_settings());
         let steps = u64::from(search::TaskLoss::steps(&supernet));
-        progress.begin("search", steps * u64::from(search.epochs()), steps * u64::from(search.epochs_done()));
-        let mut entered = None;
-        while let Some(stage) = search.stage() {
-            if entered.as_ref() != Some(&stage) {
-                search::TaskLoss::enter(&mut supernet, &stage)?;
-                if let Some(path) = checkpoint.supernet(self.folder, search.state()) {
-                    supernet.load(&path).map_err(|error| SearchJobError::from(error).of_checkpoint())?;
-                }
-                entered = Some(stage);
-            }
-            let began = progress.seconds();
-            let outcome = search.epoch(&mut supernet, &mut Watch::new(progress))?;
-            checkpoint.search_seconds += progress.seconds() - began;
-            match outcome {
-                Outcome::Interrupted => {
-                    checkpoint.keep_measures(self)?;
-                    return Ok((search.found(), false));
-                }
-                Outcome::Epoch(record) => {
-                    progress.say(&watch::search_line(&record));
-                    history.append(&HistoryRecord::Epoch(*record))?;
-                    checkpoint.after_search_epoch(self, &search, &supernet)?;
-                }
-            }
+        let done = steps * u64::from(search.epochs_done()) + u64::from(search.state().step);
+        keep.progress.begin("search", steps * u64::from(search.epochs()), done);
+        let driven = search::drive(search, &mut supernet, keep);
+        keep.count();
+        if matches!(driven, Ok(Driven::Done)) {
+            self.say_unmet(&search.found(), keep.progress);
         }
-        let found = search.found();
-        self.say_unmet(&found, progress);
-        Ok((found, true))
+        driven
     }
 
     /// Says so where no network keeps the targets.
     fn say_unmet(&self, found: &Repaired, progress: &mut dyn Progress) {
-        if let Some(line) = watch::unmet_line(&self.job.settings.targets, found) {
+        if let Some(line) = lines::unmet(&self.job.settings.targets, found) {
             progress.say(&line);
         }
     }
@@ -399,53 +455,6 @@ impl Run<'_> {
         }
     }
 
-    fn train(
-        &self,
-        network: &Network,
-        checkpoint: &mut Checkpoint,
-        history: &mut HistoryWriter,
-        progress: &mut dyn Progress,
-    ) -> Result<Trained, SearchJobError> {
-        let split = self.training_split();
-        let recipe = self.recipe();
-        let mut trainer = Trainer::new(network, self.loader, &split, recipe)?;
-        if let Some((path, done)) = checkpoint.trainer(self.folder) {
-            trainer.load(&path, done).map_err(|error| SearchJobError::from(error).of_checkpoint())?;
-        }
-        let steps = (split.len() / recipe.batch.min(split.len())) as u64;
-        progress.begin("training", steps * u64::from(recipe.epochs), steps * u64::from(trainer.done()));
-        while !trainer.is_finished() {
-            let began = progress.seconds();
-            let outcome = trainer.epoch(&mut Watch::new(progress))?;
-            checkpoint.train_seconds += progress.seconds() - began;
-            match outcome {
-                train::Outcome::Interrupted => {
-                    checkpoint.keep_measures(self)?;
-                    return Trained::interrupted(&trainer);
-                }
-                train::Outcome::Epoch(mut record) => {
-                    if self.job.training.images == TrainingImages::Training {
-                        record.validation_accuracy = Some(trainer.evaluate(&self.splits.selection)?.accuracy);
-                    }
-                    progress.say(&watch::train_line(&record));
-                    history.append(&HistoryRecord::Train(record))?;
-                    checkpoint.after_train_epoch(self, &trainer)?;
-                }
-            }
-        }
-        let validation = match self.job.training.images {
-            TrainingImages::Training => Some(trainer.evaluate(&self.splits.selection)?.accuracy),
-            TrainingImages::All | TrainingImages::Everything => None,
-        };
-        let test = (recipe.epochs > 0).then(|| trainer.evaluate(&self.splits.test)).transpose()?;
-        Ok(Trained {
-            finished: true,
-            validation: validation.filter(|_| recipe.epochs > 0),
-            test: test.map(|test| test.accuracy),
-            weights: trainer.weights(),
-        })
-    }
-
     fn recipe(&self) -> Recipe {
         let training = &self.job.training;
         Recipe {
@@ -460,20 +469,6 @@ impl Run<'_> {
             clip: training.clip,
             precision: precision(self.job, self.device),
         }
-    }
-}
-
-/// A network after training.
-struct Trained {
-    finished: bool,
-    validation: Option<f64>,
-    test: Option<f64>,
-    weights: Vec<(String, tch::Tensor)>,
-}
-
-impl Trained {
-    fn interrupted(trainer: &Trainer<'_>) -> Result<Self, SearchJobError> {
-        Ok(Self { finished: false, validation: None, test: None, weights: trainer.weights() })
     }
 }
 

@@ -152,6 +152,10 @@ pub struct TrainingFile {
     /// Longest norm of all gradients together.
     #[schemars(with = "f64")]
     pub clip: Spanned<f64>,
+    /// Epochs of the networks of a rank check; a quarter of `epochs`, at least 1, where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>", range(min = 1))]
+    pub rank_check_epochs: Option<Spanned<u64>>,
 }
 
 /// Which images the final training learns from.
@@ -181,6 +185,7 @@ impl Default for TrainingFile {
             weight_decay: unplaced(5e-4),
             label_smoothing: unplaced(0.1),
             clip: unplaced(5.0),
+            rank_check_epochs: None,
         }
     }
 }
@@ -219,6 +224,8 @@ pub struct TrainingSettings {
     pub label_smoothing: f64,
     /// Longest norm of all gradients together.
     pub clip: f64,
+    /// Epochs of the networks of a rank check.
+    pub rank_check_epochs: u32,
 }
 
 /// A job as it is meant.
@@ -549,8 +556,13 @@ impl DataFile {
 impl TrainingFile {
     fn settings(&self, origin: &str) -> Result<TrainingSettings, LoadError> {
         let ranges = Ranges { origin };
+        let epochs = ranges.whole("epochs", &self.epochs, 0, 1_000_000)?;
         Ok(TrainingSettings {
-            epochs: ranges.whole("epochs", &self.epochs, 0, 1_000_000)?,
+            epochs,
+            rank_check_epochs: match &self.rank_check_epochs {
+                Some(epochs) => ranges.whole("rank-check-epochs", epochs, 1, 1_000_000)?,
+                None => (epochs / 4).max(1),
+            },
             batch: ranges.whole("batch", &self.batch, 2, 65_536)? as usize,
             images: self.images,
             learning_rate: ranges.number("learning-rate", &self.learning_rate, 1e-9, 100.0)?,

@@ -57,7 +57,7 @@ pub fn candidates_svg(records: &[HistoryRecord]) -> Option<String> {
 fn candidate(record: &HistoryRecord) -> Option<&JudgedCandidate> {
     match record {
         HistoryRecord::Candidate(judged) => Some(judged),
-        HistoryRecord::Epoch(_) | HistoryRecord::Train(_) | HistoryRecord::End(_) => None,
+        HistoryRecord::Epoch(_) | HistoryRecord::Train(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => None,
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) const FONT: &[u8] = include_bytes!("font/DejaVuSans.ttf");
 const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";
 
 /// Drawing units for each pixel: the backend rounds to whole units, so curves would be rough without.
-const FINE: f64 = 8.0;
+pub(super) const FINE: f64 = 8.0;
 
 /// The backend writes a font size of this many times less than what it is given.
 const BACKEND_FONT_SCALE: f64 = 1.24;

@@ -24,15 +24,16 @@ struct Sample {
 }
 
 /// Row and colour of each measure.
-const MEASURES: [(usize, usize); 6] = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 2), (3, 2)];
+const MEASURES: [(usize, usize); 7] = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 2), (3, 2), (4, 2)];
 
 const VALIDATION_ACCURACY: usize = 3;
 
 /// Greatest value that a row can have.
-const LIMITS: [f64; 4] = [f64::INFINITY, 100.0, f64::INFINITY, f64::INFINITY];
+const LIMITS: [f64; 5] = [f64::INFINITY, 100.0, f64::INFINITY, f64::INFINITY, 100.0];
 
 /// Names of the rows, with units.
-const ROWS: [&str; 4] = ["loss (nats)", "accuracy (%)", "exp. latency (ms)", "exp. utilization (%)"];
+const ROWS: [&str; 5] =
+    ["loss (nats)", "accuracy (%)", "exp. latency (ms)", "exp. utilization (%)", "choice entropy (%)"];
 
 /// Names of the colours.
 const COLOURS: [&str; 3] = ["training images", "validation images", "expected over the choices"];
@@ -70,7 +71,8 @@ fn measures_of(row: usize) -> impl Iterator<Item = usize> {
     (0..MEASURES.len()).filter(move |&measure| MEASURES[measure].0 == row)
 }
 
-/// Loss, accuracy, expected latency and expected utilization of each epoch, the stages side by side.
+/// Loss, accuracy, expected latency, expected utilization and entropy of the choices of each epoch, the stages side by
+/// side.
 ///
 /// Each stage has as much width as it has epochs, up to a point; rows that nothing measured are left out.
 #[must_use]
@@ -190,16 +192,16 @@ fn sample(record: &HistoryRecord) -> Option<(Stage, u32, Sample)> {
             let losses = [epoch.train_loss, epoch.validation_loss];
             let accuracies = [100.0 * epoch.train_accuracy, 100.0 * epoch.validation_accuracy];
             let costs = [epoch.latency_ms, 100.0 * epoch.utilization];
-            (epoch.of, epoch.epoch, [losses, accuracies, costs])
+            (epoch.of, epoch.epoch, [losses, accuracies, costs, [100.0 * epoch.entropy.unwrap_or(f64::NAN), f64::NAN]])
         }
         HistoryRecord::Train(epoch) => {
             let accuracies = [100.0 * epoch.accuracy, 100.0 * epoch.validation_accuracy.unwrap_or(f64::NAN)];
-            (epoch.of, epoch.epoch, [[epoch.loss, f64::NAN], accuracies, [f64::NAN; 2]])
+            (epoch.of, epoch.epoch, [[epoch.loss, f64::NAN], accuracies, [f64::NAN; 2], [f64::NAN; 2]])
         }
-        HistoryRecord::Candidate(_) | HistoryRecord::End(_) => return None,
+        HistoryRecord::Candidate(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => return None,
     };
-    let [[a, b], [c, d], [e, f]] = values;
-    Some((stage, of, Sample { epoch: f64::from(epoch), values: [a, b, c, d, e, f] }))
+    let [[a, b], [c, d], [e, f], [g, _]] = values;
+    Some((stage, of, Sample { epoch: f64::from(epoch), values: [a, b, c, d, e, f, g] }))
 }
 
 /// Left and right side of each stage's panels, pixels.

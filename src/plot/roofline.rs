@@ -131,6 +131,8 @@ const STRIP: f64 = 78.0;
 const STRIP_PLACE: f64 = 0.38;
 /// Between two ranks in the strip, pixels.
 const STRIP_GAP: f64 = 13.0;
+/// From the roof to the middle of the first number in the strip, pixels.
+const BELOW_ROOF: f64 = 9.0;
 /// Marks nearer than this share a label, pixels.
 const NEAR: f64 = 7.0;
 /// Orders of magnitude below the peak that are drawn at least.
@@ -308,7 +310,7 @@ impl<'a> Chart<'a> {
         let [_, [right, bottom]] = strip.corners;
         let [_, roof] = strip.place(0.0, self.roof.peak / unit_of(self.roof.peak).0);
         let wanted: Vec<f64> = named.iter().map(|ranked| self.points[ranked.place].at[1]).collect();
-        let heights = spread(&wanted, STRIP_GAP, [roof + STRIP_GAP / 2.0, bottom - STRIP_GAP / 2.0]);
+        let heights = spread(&wanted, STRIP_GAP, [roof + BELOW_ROOF, bottom - STRIP_GAP / 2.0]);
         for (ranked, height) in named.iter().zip(heights) {
             let at = self.points[ranked.place].at;
             let stroke = Stroke { colour: FAINT_INK, width: 0.6, dash: Dash::Solid };

@@ -143,6 +143,9 @@ fn search(stage: SearchStage, epoch: u32) -> HistoryRecord {
         utilization: 0.9 - 0.6 * (-run / 12.0).exp(),
         objective: 1.0,
         seconds: 2.0,
+        entropy: Some(0.98 * (-f64::from(epoch) / 8.0).exp()),
+        skips: None,
+        mixed_accuracy: None,
         operators: BTreeMap::new(),
         widths: if stage == SearchStage::Widths { widths } else { BTreeMap::new() },
         targets: Vec::new(),
@@ -171,7 +174,15 @@ fn history() -> Vec<HistoryRecord> {
 #[test]
 fn a_history_of_all_stages() {
     let svg = drawn("history", history_svg(&history()));
-    for text in ["search: operators", "search: widths", "training", "loss (nats)", "exp. latency (ms)", "epoch"] {
+    for text in [
+        "search: operators",
+        "search: widths",
+        "training",
+        "loss (nats)",
+        "exp. latency (ms)",
+        "choice entropy (%)",
+        "epoch",
+    ] {
         assert!(svg.contains(text), "{text}");
     }
     drawn("history-train", history_svg(&[train(1, 1)]));
@@ -234,7 +245,7 @@ fn numbers_of_any_length_keep_clear_of_the_name_beside_them() {
                     epoch.latency_ms *= scale;
                 }
                 HistoryRecord::Train(epoch) => epoch.loss *= scale,
-                HistoryRecord::Candidate(_) | HistoryRecord::End(_) => {}
+                HistoryRecord::Candidate(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => {}
             }
         }
         let svg = drawn(&format!("history-times-{scale:e}"), history_svg(&records));
@@ -425,7 +436,8 @@ fn numbers_of_layers_without_traffic_stand_off_the_roof() {
     // 1e5 MACs in 1e-7 s are the peak of 1e12 a second.
     let points = [point(0, 1e-7), point(100_000, 1e-6)];
     let svg = drawn("roofline-strip", roofline_svg(&points, &whole_point(&points), &roof(Some(1e11)), CAPTION));
-    let lines: Vec<Vec<[f64; 2]>> = svg.lines().filter_map(polyline).collect();
+    let pixels = |line: Vec<[f64; 2]>| line.iter().map(|at| at.map(|fine| fine / canvas::FINE)).collect();
+    let lines: Vec<Vec<[f64; 2]>> = svg.lines().filter_map(polyline).map(pixels).collect();
     let [_, [_, peak], _] = lines.iter().find(|line| line.len() == 3).unwrap()[..] else { panic!("{lines:?}") };
     let at_peak = |line: &&Vec<[f64; 2]>| line.len() == 2 && line.iter().all(|at| (at[1] - peak).abs() < 1.5);
     let strip = lines.iter().filter(at_peak).max_by(|a, b| a[1][0].total_cmp(&b[1][0])).unwrap();

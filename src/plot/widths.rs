@@ -133,7 +133,9 @@ fn stages(epochs: &[&SearchEpoch]) -> Vec<(&'static str, f64)> {
 fn with_widths(record: &HistoryRecord) -> Option<&SearchEpoch> {
     match record {
         HistoryRecord::Epoch(epoch) => (!epoch.widths.is_empty()).then_some(epoch),
-        HistoryRecord::Candidate(_) | HistoryRecord::Train(_) | HistoryRecord::End(_) => None,
+        HistoryRecord::Candidate(_) | HistoryRecord::Train(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => {
+            None
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use tempfile::NamedTempFile;
 
 use super::RecordError;
+use super::fault::{Moment, pass};
 
 /// How the name of a file that is not finished begins.
 pub(super) const UNFINISHED: &str = ".unfinished-";
@@ -47,6 +48,14 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RecordError> {
     serde_json::from_str(&text).map_err(|error| RecordError::json(path, &error, 0))
 }
 
+/// Removes what a process that was killed had not finished in `folder`; what cannot be removed costs only room.
+pub(super) fn sweep(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
+        let _ = std::fs::remove_file(entry.path());
+    }
+}
+
 /// The folder that `path` lies in.
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -60,9 +69,15 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = folder_of(path);
     std::fs::create_dir_all(folder)?;
     let mut file = unfinished(folder)?;
-    file.write_all(bytes)?;
+    pass(Moment::Begun);
+    let (half, rest) = bytes.split_at(bytes.len() / 2);
+    file.write_all(half)?;
+    pass(Moment::Torn);
+    file.write_all(rest)?;
     file.as_file().sync_all()?;
+    pass(Moment::Written);
     file.persist(path).map_err(|error| error.error)?;
+    pass(Moment::Renamed);
     sync_folder(folder)
 }
 

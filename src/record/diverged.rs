@@ -35,7 +35,7 @@ fn loss(record: &HistoryRecord) -> Option<f64> {
     match record {
         HistoryRecord::Epoch(epoch) => Some(epoch.train_loss),
         HistoryRecord::Train(epoch) => Some(epoch.loss),
-        HistoryRecord::Candidate(_) | HistoryRecord::End(_) => None,
+        HistoryRecord::Candidate(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => None,
     }
 }
 

@@ -21,4 +21,107 @@ pub struct Environment {
     /// Operating system and processor architecture, as `linux x86_64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,
+    /// What sittings before ran on where it was something else, the first first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Environment>,
+}
+
+impl Environment {
+    /// This one, for a run that ran on `before` until now.
+    #[must_use]
+    pub fn after(self, before: Self) -> Self {
+        let Self { earlier, .. } = before.clone();
+        let alone = Self { earlier: Vec::new(), ..before };
+        let mut earlier: Vec<Self> = earlier.into_iter().chain([alone]).collect();
+        earlier.dedup();
+        if earlier.as_slice() == std::slice::from_ref(&self) {
+            earlier.clear();
+        }
+        Self { earlier, ..self }
+    }
+
+    /// A sentence for each thing that the results' bits depend on and that is not what the run began with.
+    #[must_use]
+    pub fn changes(&self) -> Vec<String> {
+        let mut told: Vec<String> = Vec::new();
+        let sittings: Vec<&Self> = self.earlier.iter().chain([self]).collect();
+        for pair in sittings.windows(2) {
+            let (first, now) = (sittings[0].parts(), pair[1].parts());
+            for ((name, began), (_, now)) in first.iter().zip(&now).filter(|((_, a), (_, b))| a != b) {
+                let sentence = format!(
+                    "the run went on with {name} {now}, having begun with {began}: it may end in other bits than one without \
+                     a stop"
+                );
+                if !told.contains(&sentence) {
+                    told.push(sentence);
+                }
+            }
+        }
+        told
+    }
+
+    /// What the bits depend on, by name.
+    fn parts(&self) -> [(&'static str, String); 6] {
+        let or = |text: &Option<String>, otherwise: &str| text.clone().unwrap_or_else(|| otherwise.to_owned());
+        [
+            ("systole", format!("{} of commit {}", self.version, or(&self.commit, "unknown"))),
+            ("device", self.device.clone()),
+            ("threads", self.threads.to_string()),
+            ("precision", or(&self.precision, "unknown")),
+            ("libtorch", or(&self.libtorch, "none")),
+            ("system", or(&self.os, "unknown")),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(device: &str, threads: usize) -> Environment {
+        Environment {
+            version: "0.1.0".to_owned(),
+            commit: None,
+            device: device.to_owned(),
+            threads,
+            libtorch: Some("2.11.0".to_owned()),
+            precision: Some("f32".to_owned()),
+            os: None,
+            earlier: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_run_that_goes_on_with_the_same_says_nothing() {
+        let same = on("cpu", 2).after(on("cpu", 2));
+        assert_eq!((same.clone(), same.changes()), (on("cpu", 2), Vec::new()));
+    }
+
+    #[test]
+    fn every_change_is_told_once_with_both_sides_and_never_forgotten() {
+        let second = on("cuda:0", 1).after(on("cpu", 2));
+        let sentence = |name, now, began| {
+            format!(
+                "the run went on with {name} {now}, having begun with {began}: it may end in other bits than one without a \
+                 stop"
+            )
+        };
+        let wanted = [sentence("device", "cuda:0", "cpu"), sentence("threads", "1", "2")];
+        assert_eq!(second.changes(), wanted);
+        // A third sitting like the second, and a fourth like the first: what was different stays told.
+        let third = on("cuda:0", 1).after(second.clone());
+        assert_eq!(third.changes(), wanted);
+        assert_eq!(on("cpu", 2).after(third).changes(), wanted);
+        let mut other = Environment { libtorch: Some("2.12.0".to_owned()), ..on("cpu", 2) };
+        other.precision = Some("bf16".to_owned());
+        let wanted = [sentence("precision", "bf16", "f32"), sentence("libtorch", "2.12.0", "2.11.0")];
+        assert_eq!(other.after(on("cpu", 2)).changes(), wanted);
+    }
+
+    #[test]
+    fn an_environment_without_earlier_sittings_is_read_as_before() {
+        let text = serde_json::to_string(&on("cpu", 2)).unwrap();
+        assert!(!text.contains("earlier"));
+        assert_eq!(serde_json::from_str::<Environment>(&text).unwrap(), on("cpu", 2));
+    }
 }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::atomic::UNFINISHED;
+use super::atomic::{UNFINISHED, sweep};
 use super::{RecordError, Summary, read_json};
 
 /// Files that only a run leaves behind.
@@ -14,7 +14,7 @@ pub(super) const MARKS: [&str; 3] = ["spec.yaml", "history.jsonl", "summary.json
 pub const ACCELERATOR: &str = "accelerator.yaml";
 
 /// What else a run writes; with [`MARKS`] all that `--force` takes away.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     ACCELERATOR,
     "environment.json",
     "checkpoint",
@@ -25,6 +25,7 @@ const PARTS: [&str; 10] = [
     "plots",
     "front.csv",
     "evaluations.csv",
+    "rank-check.json",
 ];
 
 const LOCK: &str = ".lock";
@@ -65,7 +66,11 @@ impl RunFolder {
             Existing::Refuse | Existing::Resume => {}
             Existing::Force => clear(path, &entries)?,
         }
-        Ok(Self { path: path.to_owned(), _lock: Some(lock) })
+        let folder = Self { path: path.to_owned(), _lock: Some(lock) };
+        for place in [folder.path().to_owned(), folder.checkpoint(), folder.plots()] {
+            sweep(&place);
+        }
+        Ok(folder)
     }
 
     /// The run folder at `path`, for reading: nothing is locked or changed.
@@ -159,6 +164,12 @@ impl RunFolder {
     #[must_use]
     pub fn evaluations(&self) -> PathBuf {
         self.path.join("evaluations.csv")
+    }
+
+    /// `rank-check.json`: a [`RankCheck`](super::RankCheck), where it was asked for.
+    #[must_use]
+    pub fn rank_check(&self) -> PathBuf {
+        self.path.join("rank-check.json")
     }
 
     /// The summary, where there is one.
@@ -309,6 +320,22 @@ mod tests {
         drop(folder);
         let folder = RunFolder::create(&path, Existing::Force).unwrap();
         assert_eq!(entries(folder.path()).unwrap(), [".lock", "notes.txt"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_had_not_finished_is_swept_away() {
+        let above = tempfile::tempdir().unwrap();
+        let path = above.path().join("run");
+        let folder = RunFolder::create(&path, Existing::Refuse).unwrap();
+        for name in [".unfinished-a", "checkpoint/.unfinished-b", "plots/.unfinished-c", "spec.yaml"] {
+            put(&path, name);
+        }
+        let held = RunFolder::create(&path, Existing::Resume).unwrap_err();
+        assert!(matches!(held, RecordError::InUse { .. }) && path.join(".unfinished-a").exists());
+        drop(folder);
+        let folder = RunFolder::create(&path, Existing::Resume).unwrap();
+        assert_eq!(entries(&path).unwrap(), [".lock", "checkpoint", "plots", "spec.yaml"]);
+        assert!(entries(&folder.checkpoint()).unwrap().is_empty() && entries(&folder.plots()).unwrap().is_empty());
     }
 
     #[test]

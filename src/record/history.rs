@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RecordError, TargetEpoch, nullable, write};
+use super::fault::{self, Moment};
+use super::{RecordError, Rollback, Skips, TargetEpoch, nullable, write};
 
 /// One line of the history.
 ///
@@ -22,6 +23,8 @@ pub enum HistoryRecord {
     Candidate(JudgedCandidate),
     /// An epoch of training a fixed network.
     Train(TrainEpoch),
+    /// The run went back to its last checkpoint.
+    Rollback(Rollback),
     /// The end of a sitting; a run that goes on takes it away.
     End(Ended),
 }
@@ -36,6 +39,18 @@ pub enum SearchStage {
     Widths,
     /// Weights learn on paths drawn uniformly, before architectures are judged by them.
     Supernet,
+}
+
+impl SearchStage {
+    /// Its name in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operators => "operators",
+            Self::Widths => "widths",
+            Self::Supernet => "supernet",
+        }
+    }
 }
 
 /// An epoch of the search.
@@ -83,6 +98,16 @@ pub struct SearchEpoch {
     #[serde(deserialize_with = "nullable::number")]
     #[schemars(with = "Option<f64>")]
     pub seconds: f64,
+    /// Mean normalised entropy of the choices that the stage searches, 0 (decided) to 1 (open).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropy: Option<f64>,
+    /// Free operators of the likeliest architecture, in the stage that searches them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skips: Option<Skips>,
+    /// In the last epoch of a stage: accuracy on the images that train choices under the mixed weights, a fraction;
+    /// `validation_accuracy` is that of the likeliest architecture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixed_accuracy: Option<f64>,
     /// For each place of choice, by name: the probability of each candidate, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "nullable::by_name")]
     #[schemars(with = "BTreeMap<String, BTreeMap<String, Option<f64>>>")]
@@ -179,7 +204,8 @@ pub struct Ended {
 }
 
 /// The stages of a run, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Operators are chosen.
     Operators,
@@ -193,6 +219,30 @@ pub enum Stage {
     Train,
 }
 
+impl Stage {
+    /// Its name in sentences.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Operators => "stage `operators`",
+            Self::Widths => "stage `widths`",
+            Self::Supernet => "the training of the supernet",
+            Self::Candidates => "the candidates",
+            Self::Train => "the training",
+        }
+    }
+}
+
+impl From<SearchStage> for Stage {
+    fn from(stage: SearchStage) -> Self {
+        match stage {
+            SearchStage::Operators => Self::Operators,
+            SearchStage::Widths => Self::Widths,
+            SearchStage::Supernet => Self::Supernet,
+        }
+    }
+}
+
 /// An epoch of a run, ordered as the run goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
@@ -203,21 +253,25 @@ pub struct Position {
 }
 
 impl HistoryRecord {
-    /// Which epoch this is; nothing for the end.
+    /// Which epoch this is, or comes after this; nothing for the end.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         match self {
-            Self::Epoch(epoch) => {
-                let stage = match epoch.stage {
-                    SearchStage::Operators => Stage::Operators,
-                    SearchStage::Widths => Stage::Widths,
-                    SearchStage::Supernet => Stage::Supernet,
-                };
-                Some(Position { stage, epoch: epoch.epoch })
-            }
+            Self::Epoch(epoch) => Some(Position { stage: epoch.stage.into(), epoch: epoch.epoch }),
             Self::Candidate(judged) => Some(Position { stage: Stage::Candidates, epoch: judged.number }),
             Self::Train(epoch) => Some(Position { stage: Stage::Train, epoch: epoch.epoch }),
+            Self::Rollback(rollback) => Some(rollback.back_to.position()),
             Self::End(_) => None,
+        }
+    }
+
+    /// Whether a run whose next epoch is `next` keeps this line. A rollback stands before the epoch that it goes back to.
+    fn is_before(&self, next: Position) -> bool {
+        match self {
+            Self::Rollback(rollback) => rollback.back_to.position() <= next,
+            Self::Epoch(_) | Self::Candidate(_) | Self::Train(_) | Self::End(_) => {
+                self.position().is_some_and(|position| position < next)
+            }
         }
     }
 }
@@ -252,7 +306,7 @@ impl HistoryWriter {
         let text = text(path)?;
         let mut kept = String::new();
         for (number, line) in lines(&text) {
-            if parse(path, number, line)?.position().is_some_and(|position| position < next) {
+            if parse(path, number, line)?.is_before(next) {
                 kept.push_str(line);
                 kept.push('\n');
             }
@@ -261,7 +315,16 @@ impl HistoryWriter {
         Self::append_to(path)
     }
 
-    /// Writes one record as a line and hands it to the system.
+    /// Takes away what comes after the beginning of the epoch `next`, and goes on from there.
+    ///
+    /// # Errors
+    /// As of [`HistoryWriter::resume`].
+    pub fn go_back(&mut self, next: Position) -> Result<(), RecordError> {
+        *self = Self::resume(&self.path, next)?;
+        Ok(())
+    }
+
+    /// Writes one record as a line, which is on the disk when this comes back.
     ///
     /// # Errors
     /// [`RecordError::Write`].
@@ -271,8 +334,15 @@ impl HistoryWriter {
     pub fn append(&mut self, record: &HistoryRecord) -> Result<(), RecordError> {
         let mut line = serde_json::to_string(record).expect("plain records always serialize");
         line.push('\n');
+        if fault::reached(Moment::LineTorn) {
+            let _ = self.file.write_all(&line.as_bytes()[..line.len() / 2]);
+            fault::die();
+        }
         // One call, no buffer: a process that is killed leaves whole lines, or one torn line at the end.
-        self.file.write_all(line.as_bytes()).map_err(|source| RecordError::write(&self.path, source))
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        written.map_err(|source| RecordError::write(&self.path, source))?;
+        fault::pass(Moment::Line);
+        Ok(())
     }
 
     fn append_to(path: &Path) -> Result<Self, RecordError> {
@@ -324,6 +394,9 @@ mod tests {
             utilization: 0.75,
             objective: 3.0,
             seconds: 1.0,
+            entropy: Some(0.5),
+            skips: Some(Skips::new(1, 0, &[0.5, 0.25])),
+            mixed_accuracy: None,
             operators: BTreeMap::from([("cell0/op".to_owned(), BTreeMap::from([("skip".to_owned(), 1.0)]))]),
             widths: BTreeMap::from([("cell0".to_owned(), WidthChoice { expected: 60.5, most_likely: 64 })]),
             targets: Vec::new(),

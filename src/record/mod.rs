@@ -6,9 +6,13 @@
 mod atomic;
 mod diverged;
 mod environment;
+pub mod fault;
 mod folder;
+mod guards;
 mod history;
 mod nullable;
+mod rank;
+mod rollback;
 mod summary;
 mod target;
 
@@ -18,10 +22,14 @@ pub use atomic::{read_json, write, write_json};
 pub use diverged::diverged;
 pub use environment::Environment;
 pub use folder::{ACCELERATOR, Existing, RunFolder, default_path, next_free};
+pub use guards::{Skips, StageEnd, doubts, stage_ends};
 pub use history::{
     Ended, HistoryRecord, HistoryWriter, JudgedCandidate, Position, SearchEpoch, SearchStage, Stage, TrainEpoch,
     WidthChoice, read_history,
 };
+pub use nullable::number as nullable_number;
+pub use rank::{RankCheck, RankCorrelation, RankNetwork, RankStage, RankSummary};
+pub use rollback::{Place, Rollback};
 pub use summary::{Accuracy, INTERRUPTED, Summary};
 pub use target::{HardTarget, Relation, TargetEpoch, TargetResult};
 

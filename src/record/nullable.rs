@@ -8,7 +8,10 @@ use serde::{Deserialize, Deserializer};
 pub(super) type ByName = BTreeMap<String, BTreeMap<String, f64>>;
 
 /// A number, `null` being not a number.
-pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+///
+/// # Errors
+/// Where there is something else.
+pub fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 

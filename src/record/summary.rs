@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{TargetResult, nullable};
+use super::{RankSummary, Skips, StageEnd, TargetResult, nullable};
 use crate::units::{Bytes, Cycles, Macs};
 
 /// The stop reason of a run that was stopped before its end and can go on.
@@ -79,6 +79,21 @@ pub struct Summary {
     /// For each hard target of the job, how the network found stands to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetResult>,
+    /// Free operators of the network found; absent where the space has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skips: Option<Skips>,
+    /// What the stages that are done told of their choices at their ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageEnd>,
+    /// How well the supernet orders networks, where that was checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rank_check: Vec<RankSummary>,
+    /// Checkpoints that were written, over all sittings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoints: Option<u64>,
+    /// Time that they took, s, part of the times of search and training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_seconds: Option<f64>,
     /// What casts doubt on the result, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::adam::Adam;
+use super::guard;
 use super::lagrangian::Multiplier;
 use super::methods::{self, Method};
 use super::objective::{Loss, Objective, Pressed};
@@ -15,8 +16,11 @@ use super::settings::{Initial, Settings, StageSettings};
 use super::task::{At, Choices, Paths, Stage, TaskLoss};
 use crate::cost::{CostModel, Probabilities};
 use crate::estimate::Target;
-use crate::record::{HardTarget, SearchEpoch, TargetEpoch, WidthChoice};
+use crate::record::{HardTarget, Place, Rollback, SearchEpoch, TargetEpoch, WidthChoice};
 use crate::space::{Architecture, Space, WidthId};
+
+/// Paths that stand for a mixture that is never run as one.
+const DRAWS: u32 = 8;
 
 /// Why a search ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +37,7 @@ pub trait Observer {
     /// A step is done: `step` of `steps` in the epoch.
     fn step(&mut self, at: At, steps: u32);
 
-    /// Whether the search is to stop after this step.
+    /// Whether the epoch is to hand back after this step: to be kept, or to stop.
     fn interrupted(&self) -> bool;
 
     /// Seconds since some fixed moment.
@@ -61,15 +65,34 @@ pub enum SearchError<E: std::error::Error + 'static> {
     /// A space in which draws find no way to the output.
     #[error("no architecture whose output can be reached was found in a million draws")]
     Unreachable,
+    /// The same a second time.
+    #[error(
+        "the loss is not finite in {again}, after it was not in {first} and the search went on with half the learning rates; \
+         try a lower `search.weights.learning-rate`"
+    )]
+    NotFiniteAgain {
+        /// Where it was not finite for the first time.
+        first: Place,
+        /// Where it is not finite now.
+        again: Place,
+    },
 }
 
-/// What a search must remember between epochs: all of it on the host, besides the task's weights.
+/// What a search must remember between steps: all of it on the host, besides the task's weights and sums.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Place in the list of stages.
     pub stage: usize,
     /// Epochs of the stage that are done.
     pub epoch: u32,
+    /// Weight steps of the present epoch that are done.
+    #[serde(default)]
+    pub step: u32,
+    #[serde(default)]
+    running: Running,
+    /// Where the search went back with half the learning rates, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
     /// Architecture parameters.
     pub alpha: Probabilities,
     adam: Adam,
@@ -83,12 +106,37 @@ pub struct State {
     pub witness: Option<Architecture>,
 }
 
+impl State {
+    /// Whether a stage begins here: the task needs nothing but to enter it.
+    #[must_use]
+    pub fn begins_stage(&self) -> bool {
+        self.epoch == 0 && self.step == 0
+    }
+}
+
+/// What the present epoch has summed up so far.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Running {
+    /// Sum of the objectives of the architecture steps.
+    objective: f64,
+    /// Number of architecture steps.
+    steps: u32,
+    /// Time, s.
+    seconds: f64,
+}
+
+impl Running {
+    fn mean_objective(&self) -> f64 {
+        if self.steps == 0 { f64::NAN } else { self.objective / f64::from(self.steps) }
+    }
+}
+
 /// What ended an epoch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// Its record.
     Epoch(Box<SearchEpoch>),
-    /// It was asked to stop in the middle.
+    /// It was asked to hand back in the middle; [`Search::epoch`] goes on with the next step.
     Interrupted,
 }
 
@@ -125,6 +173,9 @@ impl<'a> Search<'a> {
         let state = State {
             stage: 0,
             epoch: 0,
+            step: 0,
+            running: Running::default(),
+            rollback: None,
             alpha: zeros.clone(),
             adam: Adam::new(zeros),
             operators: fixed,
@@ -156,12 +207,17 @@ impl<'a> Search<'a> {
     /// The search as it was in `state`.
     #[must_use]
     pub fn resumed(mut self, state: State) -> Self {
-        self.state = state;
-        self.hold_to_targets();
+        self.go_back(state);
         self
     }
 
-    /// What to save after an epoch.
+    /// Makes the search what it was in `state`.
+    pub fn go_back(&mut self, state: State) {
+        self.state = state;
+        self.hold_to_targets();
+    }
+
+    /// What to save, after any step.
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
@@ -232,10 +288,35 @@ impl<'a> Search<'a> {
         if let (Method::Darts { inputs }, None) = (self.settings.method, &self.state.operators) {
             return methods::derived(self.space, &self.distributions(), inputs);
         }
-        reachable(self.space, &self.distributions())
+        match self.limited() {
+            Some(limited) => reachable(self.space, &limited),
+            None => reachable(self.space, &self.distributions()),
+        }
     }
 
-    /// Runs one epoch of the present stage on `task`, which has entered it.
+    /// The distributions without the identities beyond the limit on them, where there is one and operators are chosen.
+    fn limited(&self) -> Option<Probabilities> {
+        match (self.stage_now(), self.settings.most_skips) {
+            (Stage::Operators { .. }, Some(most)) => {
+                Some(guard::limited(self.space, &self.distributions(), most as usize))
+            }
+            (Stage::Operators { .. }, None) | (Stage::Widths { .. } | Stage::Whole, _) => None,
+        }
+    }
+
+    /// The step that comes next.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        let State { epoch, step, .. } = self.state;
+        Place { stage: self.stage_now().name().into(), epoch: epoch + 1, step: step + 1 }
+    }
+
+    /// The step that was done last, of the present epoch.
+    pub(super) fn place_before(&self) -> Place {
+        Place { step: self.state.step.max(1), ..self.place() }
+    }
+
+    /// Runs what is left of the present epoch on `task`, which has entered the stage.
     ///
     /// # Errors
     /// [`SearchError`] where the task fails or a number is not finite.
@@ -250,22 +331,25 @@ impl<'a> Search<'a> {
         let stage = self.stage().expect("the search is not over");
         let length = self.stages[self.state.stage];
         let (epoch, began, steps) = (self.state.epoch, observer.seconds(), task.steps());
-        let mut losses = Vec::new();
-        for step in 0..steps {
+        for step in self.state.step..steps {
             let at = At { stage: stage.number(), epoch, step };
             let rate = self.learning_rate(length, f64::from(epoch) + f64::from(step) / f64::from(steps.max(1)));
             let (choices, _) = self.draw(Purpose::Weights, at);
             task.weight_step(&choices, at, rate).map_err(SearchError::Task)?;
             if epoch >= length.warm_up_epochs && (step + 1) % self.settings.weight_steps == 0 {
-                losses.push(self.architecture_step(task, at)?);
+                let loss = self.architecture_step(task, at)?;
+                self.state.running.objective += loss.total;
+                self.state.running.steps += 1;
             }
+            self.state.step = step + 1;
             observer.step(at, steps);
             if observer.interrupted() {
+                self.state.running.seconds += observer.seconds() - began;
                 return Ok(Outcome::Interrupted);
             }
         }
-        let mut record = self.record(task, &losses, &stage)?;
-        record.seconds = observer.seconds() - began;
+        let mut record = self.record(task, &stage)?;
+        record.seconds = self.state.running.seconds + observer.seconds() - began;
         if epoch >= length.warm_up_epochs {
             self.press(&record.targets);
         }
@@ -273,11 +357,13 @@ impl<'a> Search<'a> {
         Ok(Outcome::Epoch(Box::new(record)))
     }
 
-    /// One step of the architecture parameters: task gradient through the draw, hardware gradient without noise.
+    /// One step of the architecture parameters: task gradient through the draw, hardware gradient without noise, but for
+    /// costs that are fed with draws.
     fn architecture_step<T: TaskLoss>(&mut self, task: &mut T, at: At) -> Result<Loss, SearchError<T::Error>> {
         let (choices, draw) = self.draw(Purpose::Architecture, at);
         let answer = task.evaluate(&choices, at).map_err(SearchError::Task)?;
-        let probabilities = self.distributions();
+        let of_draws = self.cost.is_of_draws();
+        let probabilities = if of_draws { self.fixed_where_fixed(draw.soft.clone()) } else { self.distributions() };
         let pressed = self.pressed();
         let priced = self.objective.price(self.cost, &probabilities, self.targets());
         let slopes = self.objective.slopes(answer.loss, &priced, &pressed);
@@ -285,13 +371,20 @@ impl<'a> Search<'a> {
         if slopes.task != 1.0 {
             gradient = gradient.scaled(slopes.task);
         }
-        gradient.add_scaled(&sample::jacobian(&self.state.alpha.softmax(), &slopes.hardware), 1.0);
+        let by_hardware = if of_draws {
+            draw.backward(&slopes.hardware)
+        } else {
+            sample::jacobian(&self.state.alpha.softmax(), &slopes.hardware)
+        };
+        gradient.add_scaled(&by_hardware, 1.0);
         self.only_searched(&mut gradient);
         let loss = self.objective.loss(answer.loss, &priced, &pressed);
         if !loss.total.is_finite() || !gradient.is_finite() {
             return Err(self.not_finite(at.step));
         }
-        self.state.adam.step(self.settings.adam, &mut self.state.alpha, &gradient);
+        let mut adam = self.settings.adam;
+        adam.learning_rate *= self.rates();
+        self.state.adam.step(adam, &mut self.state.alpha, &gradient);
         let steps = task.steps() / self.settings.weight_steps;
         for (place, (Pressed { target, .. }, valued)) in pressed.iter().zip(&priced.targets).enumerate() {
             let violation = target.violation(valued.value);
@@ -300,13 +393,13 @@ impl<'a> Search<'a> {
         Ok(loss)
     }
 
+    /// Factor on the learning rates of weights and logits.
+    fn rates(&self) -> f64 {
+        self.state.rollback.map_or(1.0, |rollback| rollback.learning_rate_factor)
+    }
+
     fn not_finite<E: std::error::Error + 'static>(&self, step: u32) -> SearchError<E> {
-        let stage = match self.stage_now() {
-            Stage::Operators { .. } => "operators",
-            Stage::Widths { .. } => "widths",
-            Stage::Whole => "supernet",
-        };
-        SearchError::NotFinite { stage, epoch: self.state.epoch + 1, step: step + 1 }
+        SearchError::NotFinite { stage: self.stage_now().name().name(), epoch: self.state.epoch + 1, step: step + 1 }
     }
 
     fn only_searched(&self, gradient: &mut Probabilities) {
@@ -336,17 +429,12 @@ impl<'a> Search<'a> {
 
     fn learning_rate(&self, length: StageSettings, epochs_done: f64) -> f64 {
         let weights = &self.settings.weights;
-        weights.learning_rate * weights.schedule.factor(epochs_done / f64::from(length.epochs))
+        self.rates() * weights.learning_rate * weights.schedule.factor(epochs_done / f64::from(length.epochs))
     }
 
-    fn record<T: TaskLoss>(
-        &self,
-        task: &mut T,
-        losses: &[Loss],
-        stage: &Stage,
-    ) -> Result<SearchEpoch, SearchError<T::Error>> {
-        let likeliest = Probabilities::one_hot(self.space, &self.likeliest());
-        let choices = Choices { weights: likeliest, paths: self.settings.paths };
+    fn record<T: TaskLoss>(&self, task: &mut T, stage: &Stage) -> Result<SearchEpoch, SearchError<T::Error>> {
+        let likeliest = self.likeliest();
+        let choices = self.one_hot(&likeliest);
         let report = task.report(&choices).map_err(SearchError::Task)?;
         if report.train_loss.is_some_and(|loss| !loss.is_finite()) {
             return Err(self.not_finite(task.steps().saturating_sub(1)));
@@ -357,10 +445,16 @@ impl<'a> Search<'a> {
         let targets = targets
             .map(|(Pressed { target, multiplier }, valued)| TargetEpoch::new(&target, valued.value, multiplier.value));
         let hardware = &priced.hardware;
+        let (epoch, of) = (self.state.epoch + 1, self.stages[self.state.stage].epochs);
+        let mixed_accuracy = (epoch == of).then(|| self.mixed_accuracy(task)).transpose()?;
+        let (searched, skips) = match stage {
+            Stage::Operators { .. } => (&probabilities.operators, guard::skips(self.space, &likeliest)),
+            Stage::Widths { .. } | Stage::Whole => (&probabilities.widths, None),
+        };
         Ok(SearchEpoch {
             stage: stage.name(),
-            epoch: self.state.epoch + 1,
-            of: self.stages[self.state.stage].epochs,
+            epoch,
+            of,
             temperature: self.temperature(self.state.epoch),
             train_loss: report.train_loss.unwrap_or(f64::NAN),
             train_accuracy: report.train_accuracy,
@@ -368,12 +462,48 @@ impl<'a> Search<'a> {
             validation_accuracy: report.validation_accuracy,
             latency_ms: hardware.latency_ms,
             utilization: hardware.utilization,
-            objective: mean(losses.iter().map(|loss| loss.total)),
+            objective: self.state.running.mean_objective(),
             seconds: f64::NAN,
+            entropy: guard::mean_entropy(searched.iter()),
+            skips,
+            mixed_accuracy: mixed_accuracy.filter(|accuracy| accuracy.is_finite()),
             operators: self.operators_by_name(&probabilities),
             widths: self.widths_by_name(&probabilities),
             targets: targets.collect(),
         })
+    }
+
+    /// One-hot weights of `architecture`.
+    fn one_hot(&self, architecture: &Architecture) -> Choices {
+        Choices { weights: Probabilities::one_hot(self.space, architecture), paths: self.settings.paths }
+    }
+
+    /// Accuracy on the selection split under the mixed weights, without noise: of the mixture itself; where single paths
+    /// are drawn, which no mixture has been trained for, the mean over [`DRAWS`] of them.
+    fn mixed_accuracy<T: TaskLoss>(&self, task: &mut T) -> Result<f64, SearchError<T::Error>> {
+        let choices: Vec<Choices> = match (self.stage_now(), self.settings.paths) {
+            (Stage::Operators { .. }, Paths::Sampled | Paths::One) => {
+                (0..DRAWS).map(|number| self.drawn(number)).collect()
+            }
+            (Stage::Operators { .. }, Paths::Full) | (Stage::Widths { .. } | Stage::Whole, _) => {
+                vec![Choices { weights: self.distributions(), paths: self.settings.paths }]
+            }
+        };
+        let mut sum = 0.0;
+        for choices in &choices {
+            sum += task.report(choices).map_err(SearchError::Task)?.validation_accuracy;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a few draws")]
+        let count = choices.len() as f64;
+        Ok(sum / count)
+    }
+
+    /// A draw from the present distributions.
+    fn drawn(&self, number: u32) -> Choices {
+        let at = At { stage: self.stage_now().number(), epoch: self.state.epoch, step: number };
+        let draw = Draw::new(&self.state.alpha, 1.0, &mut sample::stream(self.settings.seed, Purpose::Judged, at));
+        let Choices { weights, paths } = self.one_hot(&draw.soft.argmax());
+        Choices { weights: self.fixed_where_fixed(weights), paths }
     }
 
     fn operators_by_name(&self, probabilities: &Probabilities) -> BTreeMap<String, BTreeMap<String, f64>> {
@@ -402,6 +532,8 @@ impl<'a> Search<'a> {
 
     fn advance(&mut self, length: StageSettings) {
         self.state.epoch += 1;
+        self.state.step = 0;
+        self.state.running = Running::default();
         if self.state.epoch < length.epochs {
             return;
         }
@@ -490,9 +622,4 @@ fn kept(space: &Space, probabilities: &Probabilities, operator: usize, chosen: u
     let best = others.reduce(|best, place| if p[place] > p[best] { place } else { best });
     // No probability of a softmax is so small that it should close a way for good.
     best.map_or((chosen, f64::INFINITY), |best| (best, (p[chosen] / p[best].max(f64::MIN_POSITIVE)).ln()))
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0u32), |(sum, count), value| (sum + value, count + 1));
-    if count == 0 { f64::NAN } else { sum / f64::from(count) }
 }

@@ -4,21 +4,27 @@
 //! the choices, [`crate::cost`] with latency and utilization and their gradients by the probabilities.
 
 mod adam;
+mod drive;
 mod engine;
 mod goals;
+mod guard;
 mod lagrangian;
 pub mod methods;
 mod objective;
+mod rank;
 pub mod repair;
 mod sample;
 mod settings;
 mod task;
 
 pub use adam::{Adam, AdamConfig};
+pub use drive::{Driven, Health, Keeper, ROLLBACK_FACTOR, drive};
 pub use engine::{Observer, Outcome, Search, SearchError, State, StopReason};
 pub use goals::{Form, PenaltyFile, PricesFile, TargetsFile};
+pub use guard::{mean_entropy, skips};
 pub use lagrangian::{ENOUGH, Multiplier, Penalty};
 pub use objective::{Loss, Objective, Pressed, Price, Priced, Slopes};
+pub use rank::uniform;
 pub use sample::{Draw, Temperature};
 pub use settings::{
     CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, PathsFile, Schedule, SearchFile, Settings,
@@ -26,5 +32,7 @@ pub use settings::{
 };
 pub use task::{At, Choices, EpochReport, Paths, Stage, TaskGradient, TaskLoss};
 
+#[cfg(test)]
+mod drive_tests;
 #[cfg(test)]
 mod tests;

@@ -53,6 +53,8 @@ pub(super) enum Purpose {
     Initial,
     /// An architecture that is to be judged.
     Proposal,
+    /// Architectures to be judged.
+    Judged,
 }
 
 /// The random stream of one purpose at one place of the search: a function of its arguments alone.
@@ -62,6 +64,7 @@ pub(super) fn stream(seed: u64, purpose: Purpose, at: At) -> ChaCha8Rng {
         Purpose::Architecture => 2,
         Purpose::Initial => 3,
         Purpose::Proposal => 4,
+        Purpose::Judged => 5,
     };
     let mut key = [0u8; 32];
     for (slot, word) in key.chunks_exact_mut(8).zip([seed, purpose, at.stage, u64::from(at.epoch)]) {

@@ -196,6 +196,10 @@ pub struct OperatorStageFile {
     #[serde(default = "small")]
     #[schemars(with = "f64")]
     pub spread: Spanned<f64>,
+    /// Most identities in a cell, of a chain in all, that the stage may choose; no limit where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>")]
+    pub most_skips: Option<Spanned<u64>>,
 }
 
 /// Names of the ways to mix operators.
@@ -350,6 +354,8 @@ pub struct Settings {
     pub paths: Paths,
     /// Standard deviation of the operators' first logits.
     pub spread: f64,
+    /// Most identities in a cell, of a chain in all.
+    pub most_skips: Option<u32>,
     /// The width stage.
     pub widths: Option<StageSettings>,
     /// How the widths' logits start.
@@ -426,6 +432,10 @@ impl SearchFile {
             spread: match &self.operators {
                 Some(stage) => ranges.number("spread", &stage.spread, 0.0, 10.0)?,
                 None => 0.0,
+            },
+            most_skips: match self.operators.as_ref().and_then(|stage| stage.most_skips.as_ref()) {
+                Some(most) => Some(ranges.whole("most-skips", most, 0, 1_000)?),
+                None => None,
             },
             widths: self.widths.as_ref().map(|w| stage(&ranges, &w.epochs, &w.warm_up_epochs)).transpose()?,
             initial: self.widths.as_ref().map_or(Initial::Flat, |stage| stage.initial),

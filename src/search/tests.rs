@@ -37,7 +37,7 @@ impl Observer for Quiet {
     }
 }
 
-const REPORT: EpochReport = EpochReport {
+pub(super) const REPORT: EpochReport = EpochReport {
     train_loss: None,
     train_accuracy: f64::NAN,
     validation_loss: f64::NAN,
@@ -168,7 +168,7 @@ fn one_layer() -> Space {
 }
 
 /// Two joins behind the image, each reached from the ones before it; all three edges may be cut.
-fn small() -> Space {
+pub(super) fn small() -> Space {
     let operators = vec![vec![CONV, Candidate::Identity, Candidate::Zero]; 3];
     let widths = vec![vec![3], vec![4, 8, 12], vec![8, 16]];
     space([3, 8, 8], widths, operators, &[[0, 1, 0], [0, 2, 1], [1, 2, 2]])
@@ -181,6 +181,7 @@ fn settings(seed: u64) -> Settings {
         operators: None,
         paths: Paths::Full,
         spread: 0.0,
+        most_skips: None,
         widths: None,
         initial: Initial::Bump,
         batch: 64,
@@ -204,7 +205,7 @@ fn settings(seed: u64) -> Settings {
     }
 }
 
-fn both_stages(seed: u64) -> Settings {
+pub(super) fn both_stages(seed: u64) -> Settings {
     let stage = |epochs| StageSettings { epochs, warm_up_epochs: 1 };
     Settings {
         operators: Some((stage(3), Some(9))),
@@ -216,7 +217,7 @@ fn both_stages(seed: u64) -> Settings {
     }
 }
 
-fn model(space: &Space, accelerator: &str, batch: u64, kind: CostKind) -> CostModel {
+pub(super) fn model(space: &Space, accelerator: &str, batch: u64, kind: CostKind) -> CostModel {
     let accelerator = Accelerator::named_or_path(accelerator).unwrap();
     let target = Target { accelerator: &accelerator, timing: Timing::Ideal, batch };
     CostModel::new(space, &target, kind).unwrap()
@@ -593,6 +594,85 @@ fn adam_steps_as_worked_by_hand() {
     adam.step(AdamConfig::new(0.1), &mut parameters, &one(-2.0));
     let second = 0.1 * (0.16 / 0.19) / (0.019984f64 / 0.001999).sqrt();
     assert!((parameters.operators[0][0] - (0.9 - second)).abs() < 1e-9);
+}
+
+#[test]
+fn a_limit_on_identities_holds_for_what_the_stage_chooses() {
+    let space = small();
+    let model = model(&space, "small-32x32", 1, CostKind::Expected);
+    let mut state = Search::new(&space, &model, both_stages(1)).state().clone();
+    state.alpha.operators = vec![vec![0.0, 3.0, 1.0], vec![0.0, 2.0, 1.2], vec![0.0, 1.5, 1.0]];
+    let chosen = |most_skips| {
+        let search = Search::new(&space, &model, Settings { most_skips, ..both_stages(1) }).resumed(state.clone());
+        search.likeliest().operators
+    };
+    assert_eq!((chosen(None), chosen(Some(2))), (vec![1, 1, 1], vec![1, 1, 2]));
+    assert_eq!(chosen(Some(1)), [1, 2, 0], "edge 1-2 opens for its convolution, since edge 0-2 is cut");
+    assert_eq!(chosen(Some(0)).iter().filter(|&&candidate| candidate == 1).count(), 0);
+    // In the width stage the operators are what they are.
+    let mut widths = state.clone();
+    widths.operators = Some(vec![1, 1, 1]);
+    widths.stage = 1;
+    let search = Search::new(&space, &model, Settings { most_skips: Some(0), ..both_stages(1) }).resumed(widths);
+    assert_eq!(search.likeliest().operators, [1, 1, 1]);
+}
+
+/// Counts what it is asked to report on; accuracy is the weight of the first candidate of the first choice.
+struct Asked {
+    inner: Wider,
+    reports: Vec<Choices>,
+}
+
+impl TaskLoss for Asked {
+    type Error = std::convert::Infallible;
+
+    fn enter(&mut self, stage: &Stage) -> Result<(), Self::Error> {
+        self.inner.enter(stage)
+    }
+
+    fn steps(&self) -> u32 {
+        self.inner.steps()
+    }
+
+    fn weight_step(&mut self, choices: &Choices, at: At, rate: f64) -> Result<(), Self::Error> {
+        self.inner.weight_step(choices, at, rate)
+    }
+
+    fn evaluate(&mut self, choices: &Choices, at: At) -> Result<TaskGradient, Self::Error> {
+        self.inner.evaluate(choices, at)
+    }
+
+    fn report(&mut self, choices: &Choices) -> Result<EpochReport, Self::Error> {
+        self.reports.push(choices.clone());
+        Ok(EpochReport { validation_accuracy: choices.weights.operators[0][0], ..REPORT })
+    }
+}
+
+#[test]
+fn a_stage_ends_with_the_accuracy_of_its_mixture_and_of_what_is_derived() {
+    let space = small();
+    let model = model(&space, "small-32x32", 1, CostKind::Expected);
+    for (paths, draws) in [(Paths::Full, 1), (Paths::Sampled, 8)] {
+        let mut search = Search::new(&space, &model, Settings { paths, ..both_stages(4) });
+        let mut task = Asked { inner: Wider::new(&space, 0.5, 6), reports: Vec::new() };
+        let (_, records) = run(&mut search, &mut task);
+        // Three and four epochs; the mixture once more at each end, in the operator stage under several draws.
+        assert_eq!(task.reports.len(), 7 + draws + 1);
+        let told: Vec<bool> = records.iter().map(|record| record.mixed_accuracy.is_some()).collect();
+        assert_eq!(told, [false, false, true, false, false, false, true]);
+        let mixed = &task.reports[3..3 + draws];
+        match paths {
+            Paths::Full => assert!(mixed[0].weights.operators[0].iter().all(|&p| p > 0.0 && p < 1.0)),
+            Paths::Sampled | Paths::One => {
+                assert!(mixed.iter().all(|m| m.weights.operators.iter().flatten().all(|&p| p == 0.0 || p == 1.0)))
+            }
+        }
+        let mean = mixed.iter().map(|m| m.weights.operators[0][0]).sum::<f64>() / draws as f64;
+        assert!((records[2].mixed_accuracy.unwrap() - mean).abs() < 1e-12);
+        // Entropy of what the stage searches: open at first, and of widths in their stage.
+        assert!(records.iter().all(|record| record.entropy.is_some_and(|entropy| entropy > 0.0 && entropy <= 1.0)));
+        assert!(records[2].skips.is_some() && records[3].skips.is_none());
+    }
 }
 
 /// Hard targets at `share` of what the first distributions of the small space take, and both prices.

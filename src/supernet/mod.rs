@@ -8,12 +8,14 @@ mod net;
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::cost::Probabilities;
 use crate::data::{Augment, DataError, Epoch, Layout, Loader, Order, Splits};
 use crate::network::NetworkError;
 use crate::nn::{NnError, hits};
+use crate::record::nullable_number as number;
 use crate::search::{At, Choices, EpochReport, Stage, TaskGradient, TaskLoss, WeightSettings};
 use crate::space::{DeriveError, Space};
 use crate::torch::file::{self, TensorFileError};
@@ -89,7 +91,19 @@ struct Now<'a> {
     sums: Sums,
 }
 
-/// Sums on the device: the host reads them once an epoch.
+/// What an epoch under way has summed up, on the host: with the tensors all there is to save of a supernet.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Running {
+    /// Sum of the losses, image by image, nats.
+    #[serde(deserialize_with = "number")]
+    loss: f64,
+    /// Images whose likeliest class was right.
+    hits: i64,
+    /// Images seen.
+    images: u64,
+}
+
+/// Sums on the device: the host reads them once an epoch, and for a checkpoint.
 #[derive(Debug)]
 struct Sums {
     loss: Tensor,
@@ -116,6 +130,20 @@ impl Sums {
         self.images += images.unsigned_abs();
     }
 
+    /// The sums on the host; waits for the device.
+    fn running(&self) -> Running {
+        Running { loss: self.loss.double_value(&[]), hits: self.hits.int64_value(&[]), images: self.images }
+    }
+
+    /// The sums as they were read by [`Sums::running`], to the bit: f32 goes into f64 and back unchanged.
+    fn resumed(running: Running, device: tch::Device) -> Self {
+        Self {
+            loss: Tensor::from(running.loss).to_kind(Kind::Float).to_device(device),
+            hits: Tensor::from(running.hits).to_device(device),
+            images: running.images,
+        }
+    }
+
     /// Mean loss and accuracy; waits for the device.
     #[expect(clippy::cast_precision_loss, reason = "numbers of images are far below 2^52")]
     fn means(&self) -> Option<(f64, f64)> {
@@ -133,28 +161,37 @@ impl<'a> Supernet<'a> {
         Self { space, splits, settings, loader, now: None }
     }
 
-    /// Writes the weights and moments of the present stage.
+    /// Writes the weights and moments of the present stage; gives the sums of the epoch under way.
     ///
     /// # Errors
-    /// [`SupernetError`] where the file cannot be written.
+    /// [`SupernetError`] where the file cannot be written; [`TensorFileError::NotFinite`] where a number is not finite,
+    /// and then nothing is written.
     ///
     /// # Panics
     /// Before a stage is entered.
-    pub fn save(&self, path: &Path) -> Result<(), SupernetError> {
+    pub fn save(&self, path: &Path) -> Result<Running, SupernetError> {
         let now = self.now.as_ref().expect("a stage is entered");
-        Ok(file::save(path, &now.tensors())?)
+        let running = now.sums.running();
+        if !running.loss.is_finite() {
+            return Err(TensorFileError::NotFinite { name: "sum of losses".to_owned() }.into());
+        }
+        file::save_finite(path, &now.tensors())?;
+        Ok(running)
     }
 
-    /// Reads back what [`Supernet::save`] wrote in the same stage.
+    /// Reads back what [`Supernet::save`] wrote in the epoch `at` of the same stage, and goes on with its sums.
     ///
     /// # Errors
     /// [`SupernetError`] where the file is missing, broken or of another stage.
     ///
     /// # Panics
     /// Before a stage is entered.
-    pub fn load(&mut self, path: &Path) -> Result<(), SupernetError> {
-        let now = self.now.as_ref().expect("a stage is entered");
-        Ok(file::restore(path, self.loader.device(), now.tensors())?)
+    pub fn load(&mut self, path: &Path, at: At, running: Running) -> Result<(), SupernetError> {
+        let mut now = self.enter_epoch(at)?;
+        let read = file::restore(path, self.loader.device(), now.tensors());
+        now.sums = Sums::resumed(running, self.device());
+        self.now = Some(now);
+        Ok(read?)
     }
 
     fn device(&self) -> tch::Device {

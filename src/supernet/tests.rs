@@ -248,14 +248,37 @@ fn equal_seeds_give_equal_bits_and_a_checkpoint_goes_on_as_if_nothing_was() {
     let tensors = |supernet: &Supernet<'_>| supernet.now.as_ref().unwrap().tensors();
     let mut whole = Supernet::new(&space, &splits, &loader, settings(1));
     whole.enter(&stage).unwrap();
+    let at = |step| At { stage: 0, epoch: 0, step };
     step(&mut whole, 0);
-    whole.save(&path).unwrap();
+    // Saved in the middle of an epoch, and through JSON, as a checkpoint keeps it.
+    let running = serde_json::to_string(&whole.save(&path).unwrap()).unwrap();
     step(&mut whole, 1);
     let mut resumed = Supernet::new(&space, &splits, &loader, settings(1));
     resumed.enter(&stage).unwrap();
-    resumed.load(&path).unwrap();
+    resumed.load(&path, at(1), serde_json::from_str(&running).unwrap()).unwrap();
     step(&mut resumed, 1);
+    // The means are over both steps, also of the one before.
+    let (a, b) = (whole.report(&choices).unwrap(), resumed.report(&choices).unwrap());
+    assert_eq!(a, b);
+    assert_eq!(whole.now.as_ref().unwrap().sums.images, 32);
     for ((name, a), (_, b)) in tensors(&whole).iter().zip(&tensors(&resumed)) {
         assert!(a.equal(b), "{name}");
     }
+}
+
+#[test]
+fn weights_that_are_not_finite_are_not_kept() {
+    let space = space();
+    let data = dataset();
+    let splits = splits(&data);
+    let loader = Loader::new(&data, Augment::NONE, Layout::Contiguous).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.safetensors");
+    let mut supernet = Supernet::new(&space, &splits, &loader, settings(1));
+    supernet.enter(&Stage::Operators { widths: space.first().widths }).unwrap();
+    let weight = supernet.now.as_ref().unwrap().net.parameters().pop().unwrap();
+    let _ = tch::no_grad(|| weight.shallow_clone().fill_(f64::INFINITY));
+    let message = supernet.save(&path).unwrap_err().to_string();
+    assert!(message.starts_with("tensor `classifier.") && message.ends_with("` is not finite"), "{message}");
+    assert!(!path.exists());
 }

@@ -1,7 +1,7 @@
 //! The device that a run computes on.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::OnceLock;
 
@@ -124,6 +124,29 @@ fn cuda_library() -> &'static CudaLibrary {
     })
 }
 
+/// The libtorch that this package is built for: torch-sys takes no other by itself.
+const BUILT_FOR: &str = "2.11.0";
+
+/// Version of the libtorch that runs, as its folder tells it; the one that this package is built for where it does not.
+#[must_use]
+pub fn version() -> String {
+    let library = beside_libtorch("libtorch_cpu.so");
+    let folder = library.as_deref().and_then(|library| library.parent()?.parent());
+    folder.and_then(version_in).unwrap_or_else(|| BUILT_FOR.to_owned())
+}
+
+/// The version in `build-version` (the archives of libtorch) or `version.py` (the packages of PyTorch) of `folder`.
+fn version_in(folder: &Path) -> Option<String> {
+    let archive = std::fs::read_to_string(folder.join("build-version")).ok();
+    let package = || std::fs::read_to_string(folder.join("version.py")).ok();
+    let quoted = |text: String| {
+        let line = text.lines().find_map(|line| line.strip_prefix("__version__ = "))?;
+        Some(line.trim().trim_matches(['\'', '"']).to_owned())
+    };
+    let version = archive.or_else(|| quoted(package()?))?.trim().to_owned();
+    (!version.is_empty()).then_some(version)
+}
+
 /// The path of `file` in the folder of the `libtorch_cpu.so` that this process has mapped.
 fn beside_libtorch(file: &str) -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
@@ -160,6 +183,18 @@ mod tests {
                 format!("device `{bad}`: must be auto, cpu, cuda or cuda:N with N a device number from 0")
             );
         }
+    }
+
+    #[test]
+    fn a_version_is_read_from_archives_and_packages() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        assert_eq!(version_in(folder.path()), None);
+        put("version.py", "from typing import Optional\n\n__version__ = '2.11.0+cu128'\ndebug = False\n");
+        assert_eq!(version_in(folder.path()).unwrap(), "2.11.0+cu128");
+        put("build-version", "2.11.0\n");
+        assert_eq!(version_in(folder.path()).unwrap(), "2.11.0");
+        assert!(version().starts_with("2."), "{}", version());
     }
 
     #[test]

@@ -31,6 +31,12 @@ pub enum TensorFileError {
         /// What is wrong.
         reason: String,
     },
+    /// A number is not finite where all should be.
+    #[error("tensor `{name}` is not finite")]
+    NotFinite {
+        /// The tensor.
+        name: String,
+    },
     /// libtorch failed.
     #[error(transparent)]
     Torch(#[from] TorchError),
@@ -47,18 +53,55 @@ impl From<tch::TchError> for TensorFileError {
 /// # Errors
 /// [`TensorFileError`] where the file cannot be written.
 pub fn save(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), TensorFileError> {
-    let form = |reason: String| TensorFileError::Form { path: path.to_owned(), reason };
-    let mut data = Vec::with_capacity(tensors.len());
-    for (name, tensor) in tensors {
+    write(path, &on_host(tensors)?)
+}
+
+/// Writes as [`save`] does, tensors of finite numbers alone.
+///
+/// # Errors
+/// As of [`save`]; [`TensorFileError::NotFinite`] where a number is not finite, and then nothing is written.
+pub fn save_finite(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), TensorFileError> {
+    let host = on_host(tensors)?;
+    match host.iter().find(|tensor| !tensor.is_finite()) {
+        Some(tensor) => Err(TensorFileError::NotFinite { name: tensor.name.clone() }),
+        None => write(path, &host),
+    }
+}
+
+/// A tensor's numbers as the file holds them: f32, least byte first.
+struct OnHost {
+    name: String,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl OnHost {
+    fn is_finite(&self) -> bool {
+        // All bits of the exponent are set in what is infinite or no number; a sum without branches runs at the speed of
+        // memory.
+        const EXPONENT: u32 = 0x7f80_0000;
+        let infinite = |four: &[u8; 4]| u32::from(u32::from_le_bytes(*four) & EXPONENT == EXPONENT);
+        let (numbers, _) = self.bytes.as_chunks::<4>();
+        numbers.iter().map(infinite).fold(0, |any, one| any | one) == 0
+    }
+}
+
+fn on_host(tensors: &[(String, Tensor)]) -> Result<Vec<OnHost>, TensorFileError> {
+    let one = |(name, tensor): &(String, Tensor)| {
         let host = tensor.detach().f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-        let shape: Vec<usize> = host.size().iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect();
+        let shape = host.size().iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect();
         let mut bytes = vec![0u8; host.numel() * 4];
         host.f_view(-1)?.f_copy_data_u8(&mut bytes, host.numel())?;
-        data.push((name.as_str(), shape, bytes));
-    }
-    let views: Result<Vec<_>, _> = data
+        Ok(OnHost { name: name.clone(), shape, bytes })
+    };
+    tensors.iter().map(one).collect()
+}
+
+fn write(path: &Path, tensors: &[OnHost]) -> Result<(), TensorFileError> {
+    let form = |reason: String| TensorFileError::Form { path: path.to_owned(), reason };
+    let views: Result<Vec<_>, _> = tensors
         .iter()
-        .map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .map(|tensor| Ok((tensor.name.as_str(), TensorView::new(Dtype::F32, tensor.shape.clone(), &tensor.bytes)?)))
         .collect();
     let views = views.map_err(|error: safetensors::SafeTensorError| form(error.to_string()))?;
     let bytes = safetensors::serialize(views, None).map_err(|error| form(error.to_string()))?;
@@ -145,6 +188,21 @@ mod tests {
             |name: &str, shape| restore(&path, Device::Cpu, vec![(name.to_owned(), zeros(shape))]).unwrap_err();
         assert!(message("b", [2]).to_string().ends_with("w.safetensors: tensor `b` is missing"));
         assert!(message("momentum.00000", [2]).to_string().ends_with("tensor `momentum.00000` must be [2], got [3]"));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_found_by_name_and_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let tensors = |last: f32| [("a".to_owned(), Tensor::from_slice(&[1.0f32, f32::MIN_POSITIVE / 2.0, last]))];
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let message = save_finite(&path, &tensors(bad)).unwrap_err().to_string();
+            assert_eq!((message.as_str(), path.exists()), ("tensor `a` is not finite", false));
+        }
+        for good in [f32::MAX, f32::MIN, 0.0, -1e-40] {
+            save_finite(&path, &tensors(good)).unwrap();
+            assert!(load(&path, Device::Cpu).unwrap()["a"].equal(&tensors(good)[0].1));
+        }
     }
 
     #[test]

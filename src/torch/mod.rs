@@ -14,7 +14,7 @@ mod seed;
 mod sgd;
 
 pub use autocast::{Precision, UnknownPrecision, autocast};
-pub use device::{DeviceChoice, device_name, open};
+pub use device::{DeviceChoice, device_name, open, version};
 pub use error::TorchError;
 pub use flags::{Determinism, Float32Products, set_determinism, set_float32_products, set_threads, threads};
 pub use layout::{channels_last, is_channels_last, make_channels_last};

@@ -4,12 +4,13 @@ mod synflow;
 
 use std::path::Path;
 
-use tch::{Kind, Reduction, Tensor};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::data::{Batch, DataError, Loader, Order};
 use crate::network::{Network, NetworkError};
 use crate::nn::{Module, NnError, Phase, hits};
-use crate::record::TrainEpoch;
+use crate::record::{Rollback, TrainEpoch, nullable_number as number};
 use crate::torch::file::{self, TensorFileError};
 use crate::torch::{Precision, Sgd, SgdConfig, TorchError, autocast, make_channels_last, mix};
 
@@ -48,6 +49,40 @@ pub enum TrainError {
         /// Epoch from 1.
         epoch: u32,
     },
+    /// The same a second time.
+    #[error(
+        "the loss is not finite in epoch {epoch} of the training, after it was not in epoch {first} and the training went on \
+         with half the learning rate; try a lower `training.learning-rate`"
+    )]
+    NotFiniteAgain {
+        /// Epoch from 1.
+        epoch: u32,
+        /// The epoch of the first time.
+        first: u32,
+    },
+}
+
+impl TrainError {
+    /// The epoch in which the loss was not finite, or a weight at a checkpoint, if that is what this is.
+    #[must_use]
+    pub fn not_finite(&self, place: &TrainPlace) -> Option<u32> {
+        match self {
+            Self::NotFinite { epoch } => Some(*epoch),
+            Self::File(TensorFileError::NotFinite { .. }) => Some(place.epoch + 1),
+            Self::Network(_)
+            | Self::Module(_)
+            | Self::Data(_)
+            | Self::Torch(_)
+            | Self::File(_)
+            | Self::NotFiniteAgain { .. } => None,
+        }
+    }
+
+    /// Whether a loss was not finite, or a weight at a checkpoint.
+    #[must_use]
+    pub fn is_not_finite(&self) -> bool {
+        self.not_finite(&TrainPlace::default()).is_some()
+    }
 }
 
 impl From<tch::TchError> for TrainError {
@@ -111,7 +146,7 @@ pub trait Observer {
     /// Step `step` (from 1) of `steps` in `epoch` (from 0) is done.
     fn step(&mut self, epoch: u32, step: usize, steps: usize);
 
-    /// Whether to stop after this step.
+    /// Whether the epoch is to hand back after this step: to be kept, or to stop.
     fn interrupted(&self) -> bool;
 
     /// Seconds since some fixed moment.
@@ -123,8 +158,29 @@ pub trait Observer {
 pub enum Outcome {
     /// Its record; validation is left to the caller.
     Epoch(TrainEpoch),
-    /// It was asked to stop in the middle.
+    /// It was asked to hand back in the middle; [`Trainer::epoch`] goes on with the next step.
     Interrupted,
+}
+
+/// Where a training stands, on the host: with the tensors all there is to save.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct TrainPlace {
+    /// Epochs that are done.
+    pub epoch: u32,
+    /// Steps of the present epoch that are done.
+    pub step: usize,
+    /// Sum of the mean losses of those steps, nats.
+    #[serde(deserialize_with = "number")]
+    loss: f64,
+    /// Images in them whose likeliest class was right.
+    hits: i64,
+    /// Images in them.
+    images: i64,
+    /// Time in them, s.
+    seconds: f64,
+    /// Where the training went back with a lower learning rate, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
 }
 
 /// A network under training.
@@ -135,7 +191,26 @@ pub struct Trainer<'a> {
     loader: &'a Loader<'a>,
     split: &'a [i64],
     recipe: Recipe,
-    done: u32,
+    /// Epochs and steps that are done, and the time of the present epoch; its sums are in `sums`.
+    place: TrainPlace,
+    sums: Sums,
+}
+
+/// Sums of an epoch under way, on the device.
+#[derive(Debug)]
+struct Sums {
+    loss: Tensor,
+    hits: Tensor,
+}
+
+impl Sums {
+    /// Those of `place`, to the bit: f32 goes into f64 and back unchanged.
+    fn of(place: &TrainPlace, device: Device) -> Self {
+        Self {
+            loss: Tensor::from(place.loss).to_kind(Kind::Float).to_device(device),
+            hits: Tensor::from(place.hits).to_device(device),
+        }
+    }
 }
 
 impl<'a> Trainer<'a> {
@@ -154,66 +229,86 @@ impl<'a> Trainer<'a> {
         make_channels_last(&parameters)?;
         let Recipe { momentum, weight_decay, clip, .. } = recipe;
         let sgd = Sgd::new(parameters, SgdConfig { momentum, weight_decay, nesterov: true, clip: Some(clip) })?;
-        Ok(Self { module, sgd, loader, split, recipe, done: 0 })
+        let place = TrainPlace::default();
+        let sums = Sums::of(&place, loader.device());
+        Ok(Self { module, sgd, loader, split, recipe, place, sums })
     }
 
-    /// Epochs that are done.
+    /// Where the training stands; waits for the device.
     #[must_use]
-    pub fn done(&self) -> u32 {
-        self.done
+    pub fn place(&self) -> TrainPlace {
+        TrainPlace { loss: self.sums.loss.double_value(&[]), hits: self.sums.hits.int64_value(&[]), ..self.place }
+    }
+
+    /// Steps in an epoch.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.split.len() / self.recipe.batch.min(self.split.len()).max(1)
     }
 
     /// Whether all epochs are done.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.done >= self.recipe.epochs
+        self.place.epoch >= self.recipe.epochs
     }
 
-    /// One pass over the images.
+    /// What is left of the present pass over the images.
     ///
     /// # Errors
     /// [`TrainError`] where a step fails or the loss is no number.
     pub fn epoch(&mut self, observer: &mut impl Observer) -> Result<Outcome, TrainError> {
         let began = observer.seconds();
-        let order = Order::Shuffled { seed: self.recipe.seed, stage: STREAM, epoch: u64::from(self.done) };
+        let order = Order::Shuffled { seed: self.recipe.seed, stage: STREAM, epoch: u64::from(self.place.epoch) };
         let epoch = self.loader.epoch(self.split, self.recipe.batch.min(self.split.len()), order)?;
-        let (steps, device) = (epoch.batches(), self.loader.device());
-        let mut loss_sum = Tensor::f_zeros([], (Kind::Float, device))?;
-        let mut hit_sum = Tensor::f_zeros([], (Kind::Int64, device))?;
-        let mut rate = 0.0;
-        let mut images = 0i64;
-        for step in 0..steps {
-            let batch = epoch.batch(step)?;
-            rate = self.recipe.rate(self.share_done(step, steps));
-            let (loss, logits) = self.loss(&batch)?;
-            loss.f_backward()?;
-            loss_sum += loss.detach();
-            hit_sum += hits(&logits.detach(), &batch.labels);
-            images += batch.labels.size()[0];
-            self.sgd.step(rate)?;
-            observer.step(self.done, step + 1, steps);
+        let steps = epoch.batches();
+        for step in self.place.step..steps {
+            self.step(&epoch.batch(step)?, self.rate(step, steps))?;
+            self.place.step = step + 1;
+            observer.step(self.place.epoch, step + 1, steps);
             if observer.interrupted() {
+                self.place.seconds += observer.seconds() - began;
                 return Ok(Outcome::Interrupted);
             }
         }
-        self.done += 1;
-        let loss = loss_sum.double_value(&[]) / to_f64(steps);
-        if !loss.is_finite() {
-            return Err(TrainError::NotFinite { epoch: self.done });
-        }
-        Ok(Outcome::Epoch(TrainEpoch {
-            epoch: self.done,
-            of: self.recipe.epochs,
-            learning_rate: rate,
-            loss,
-            accuracy: ratio(hit_sum.int64_value(&[]), images),
-            validation_accuracy: None,
-            seconds: observer.seconds() - began,
-        }))
+        let record = self.record(steps)?;
+        let seconds = self.place.seconds + observer.seconds() - began;
+        self.place = TrainPlace { epoch: record.epoch, rollback: self.place.rollback, ..TrainPlace::default() };
+        self.sums = Sums::of(&self.place, self.loader.device());
+        Ok(Outcome::Epoch(TrainEpoch { seconds, ..record }))
     }
 
-    fn share_done(&self, step: usize, steps: usize) -> f64 {
-        (f64::from(self.done) + to_f64(step) / to_f64(steps)) / f64::from(self.recipe.epochs)
+    fn step(&mut self, batch: &Batch, rate: f64) -> Result<(), TrainError> {
+        let (loss, logits) = self.loss(batch)?;
+        loss.f_backward()?;
+        self.sums.loss += loss.detach();
+        self.sums.hits += hits(&logits.detach(), &batch.labels);
+        self.place.images += batch.labels.size()[0];
+        Ok(self.sgd.step(rate)?)
+    }
+
+    /// The record of the epoch whose `steps` steps are done.
+    fn record(&self, steps: usize) -> Result<TrainEpoch, TrainError> {
+        let (place, epoch) = (self.place(), self.place.epoch + 1);
+        let loss = place.loss / to_f64(steps);
+        if !loss.is_finite() {
+            return Err(TrainError::NotFinite { epoch });
+        }
+        Ok(TrainEpoch {
+            epoch,
+            of: self.recipe.epochs,
+            learning_rate: self.rate(steps.saturating_sub(1), steps),
+            loss,
+            accuracy: ratio(place.hits, place.images),
+            validation_accuracy: None,
+            seconds: f64::NAN,
+        })
+    }
+
+    /// Step size of a step of the present epoch, from 0.
+    fn rate(&self, step: usize, steps: usize) -> f64 {
+        let done = (f64::from(self.place.epoch) + to_f64(step) / to_f64(steps)) / f64::from(self.recipe.epochs);
+        let factor = self.place.rollback.map_or(1.0, |rollback| rollback.learning_rate_factor);
+        factor * self.recipe.rate(done)
     }
 
     /// Smoothed cross-entropy and logits of one batch.
@@ -239,22 +334,34 @@ impl<'a> Trainer<'a> {
         self.module.tensors().map(|(name, tensor)| (name.to_owned(), tensor)).collect()
     }
 
-    /// Writes weights and moments.
+    /// Writes weights and moments; gives where the training stands.
     ///
     /// # Errors
-    /// [`TrainError`] where the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), TrainError> {
-        Ok(file::save(path, &self.state())?)
+    /// [`TrainError`] where the file cannot be written; [`TensorFileError::NotFinite`] where a number is not finite, and
+    /// then nothing is written.
+    pub fn save(&self, path: &Path) -> Result<TrainPlace, TrainError> {
+        let place = self.place();
+        if !place.loss.is_finite() {
+            return Err(TensorFileError::NotFinite { name: "sum of losses".to_owned() }.into());
+        }
+        file::save_finite(path, &self.state())?;
+        Ok(place)
     }
 
-    /// Reads back what [`Trainer::save`] wrote after `done` epochs.
+    /// Reads back what [`Trainer::save`] wrote at `place`.
     ///
     /// # Errors
     /// [`TrainError`] where the file is missing, broken or of another network.
-    pub fn load(&mut self, path: &Path, done: u32) -> Result<(), TrainError> {
+    pub fn load(&mut self, path: &Path, place: TrainPlace) -> Result<(), TrainError> {
         file::restore(path, self.loader.device(), self.state())?;
-        self.done = done;
+        self.stand(place);
         Ok(())
+    }
+
+    /// Goes on from `place` with the weights as they are.
+    pub fn stand(&mut self, place: TrainPlace) {
+        self.place = place;
+        self.sums = Sums::of(&place, self.loader.device());
     }
 
     fn state(&self) -> Vec<(String, Tensor)> {

@@ -30,13 +30,17 @@ fn recipe(learning_rate: f64) -> Recipe {
     }
 }
 
-struct Clock;
+/// No time passes; the epoch hands back after every step where that is asked for.
+#[derive(Default)]
+struct Clock {
+    pauses: bool,
+}
 
 impl Observer for Clock {
     fn step(&mut self, _: u32, _: usize, _: usize) {}
 
     fn interrupted(&self) -> bool {
-        false
+        self.pauses
     }
 
     fn seconds(&self) -> f64 {
@@ -62,22 +66,39 @@ fn the_rate_rises_to_its_most_and_falls_to_next_to_nothing() {
 }
 
 #[test]
-fn a_resumed_training_ends_bit_equal() {
+fn a_training_resumed_at_any_step_ends_bit_equal() {
     with(|network, loader, splits| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.safetensors");
-        let mut whole = Trainer::new(network, loader, &splits.training, recipe(0.1)).unwrap();
-        whole.epoch(&mut Clock).unwrap();
-        whole.save(&path).unwrap();
-        whole.epoch(&mut Clock).unwrap();
-        let mut resumed = Trainer::new(network, loader, &splits.training, recipe(0.1)).unwrap();
-        resumed.load(&path, 1).unwrap();
-        resumed.epoch(&mut Clock).unwrap();
-        assert!(whole.is_finished() && resumed.is_finished());
-        for ((name, a), (_, b)) in whole.state().iter().zip(&resumed.state()) {
+        let new = || Trainer::new(network, loader, &splits.training, recipe(0.1)).unwrap();
+        let mut whole = new();
+        let records: Vec<Outcome> = (0..2).map(|_| whole.epoch(&mut Clock::default()).unwrap()).collect();
+        // A trainer of its own for every step: 4 steps of 16 images and the epoch's end, twice.
+        let mut place = TrainPlace::default();
+        let mut again = Vec::new();
+        let mut sittings = 0;
+        let last = loop {
+            let mut trainer = new();
+            if sittings > 0 {
+                trainer.load(&path, place).unwrap();
+            }
+            sittings += 1;
+            let outcome = trainer.epoch(&mut Clock { pauses: true }).unwrap();
+            // Through JSON, as a checkpoint keeps it.
+            let kept = serde_json::to_string(&trainer.save(&path).unwrap()).unwrap();
+            place = serde_json::from_str(&kept).unwrap();
+            if outcome != Outcome::Interrupted {
+                again.push(outcome);
+            }
+            if trainer.is_finished() {
+                break trainer;
+            }
+        };
+        assert_eq!((sittings, &again), (10, &records));
+        for ((name, a), (_, b)) in whole.state().iter().zip(&last.state()) {
             assert!(a.equal(b), "{name}");
         }
-        assert_eq!(whole.evaluate(&splits.test).unwrap(), resumed.evaluate(&splits.test).unwrap());
+        assert_eq!(whole.evaluate(&splits.test).unwrap(), last.evaluate(&splits.test).unwrap());
     });
 }
 
@@ -86,7 +107,7 @@ fn a_loss_that_is_no_number_ends_with_the_epoch_and_the_cure() {
     with(|network, loader, splits| {
         let wild = Recipe { clip: 1e9, learning_rate: 1e30, ..recipe(0.1) };
         let mut trainer = Trainer::new(network, loader, &splits.training, wild).unwrap();
-        let ended = (0..2).find_map(|_| trainer.epoch(&mut Clock).err()).unwrap().to_string();
+        let ended = (0..2).find_map(|_| trainer.epoch(&mut Clock::default()).err()).unwrap().to_string();
         assert!(ended.starts_with("the loss is not finite in epoch"), "{ended}");
         assert!(ended.ends_with("of the training; try a lower `training.learning-rate`"), "{ended}");
     });
@@ -96,7 +117,7 @@ fn a_loss_that_is_no_number_ends_with_the_epoch_and_the_cure() {
 fn an_epoch_reports_means_over_whole_batches() {
     with(|network, loader, splits| {
         let mut trainer = Trainer::new(network, loader, &splits.training, recipe(0.1)).unwrap();
-        let Outcome::Epoch(record) = trainer.epoch(&mut Clock).unwrap() else { panic!("nobody interrupts") };
+        let Outcome::Epoch(record) = trainer.epoch(&mut Clock::default()).unwrap() else { panic!("nobody interrupts") };
         assert_eq!((record.epoch, record.of), (1, 2));
         // Hits out of 64 images.
         assert!((record.accuracy * 64.0).fract().abs() < 1e-9 && record.loss > 0.0);

@@ -157,7 +157,7 @@ fn write_lookup_table(file: &Path, space: &str, args: &Args, notes: Notes) -> an
     };
     let (space, accelerator) = (PathBuf::from(space), accelerator.clone());
     let table = jobs::lookup_table(&LookupRequest { space, accelerator, timing: args.timing, clock: args.clock_mhz })?;
-    crate::record::write(file, table.to_json().as_bytes())?;
+    record::write(file, table.to_json().as_bytes())?;
     notes.line(&format!("wrote {}: {} layers", file.display(), table.entries().count()));
     Ok(End::Done)
 }

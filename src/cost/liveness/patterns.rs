@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Sum;
+use crate::cost::dot::dot;
 use crate::space::Space;
 
 /// For each class of terms whether it is paid, in every pattern of cuts.
@@ -117,25 +118,67 @@ struct Folded {
 
 impl Folded {
     fn new(values: &[f64], cuts: &[f64]) -> Self {
-        // Level d, from `starts[d]`: the sum over the patterns of the first d choices, for each pattern of the others.
-        let mut levels = Vec::with_capacity(2 * values.len());
-        levels.extend_from_slice(values);
-        let mut starts = vec![0];
-        for cut in cuts {
-            let (start, end) = (starts[starts.len() - 1], levels.len());
-            for pair in (start..end).step_by(2) {
-                levels.push(levels[pair] * (1.0 - cut) + levels[pair + 1] * cut);
+        // Levels, one behind the other: the values, then half as many for each choice, the last choice summed first.
+        let mut levels = vec![0.0; 2 * values.len()];
+        levels[..values.len()].copy_from_slice(values);
+        let mut start = 0;
+        for (choice, cut) in cuts.iter().enumerate().rev() {
+            let half = 1 << choice;
+            let (before, after) = levels[start..].split_at_mut(2 * half);
+            let (there, gone) = before.split_at(half);
+            for ((slot, there), gone) in after.iter_mut().zip(there).zip(gone) {
+                *slot = there * (1.0 - cut) + gone * cut;
             }
-            starts.push(end);
+            start += 2 * half;
         }
+        let value = levels[start];
         let mut slopes = vec![0.0; cuts.len()];
         // Derivative by each value of the level.
-        let mut by = vec![1.0];
-        for (choice, cut) in cuts.iter().enumerate().rev() {
-            let level = &levels[starts[choice]..starts[choice + 1]];
-            slopes[choice] = level.chunks_exact(2).zip(&by).map(|(pair, by)| by * (pair[1] - pair[0])).sum();
-            by = by.iter().flat_map(|by| [by * (1.0 - cut), by * cut]).collect();
+        let mut by = vec![0.0; values.len()];
+        by[0] = 1.0;
+        for (choice, cut) in cuts.iter().enumerate() {
+            let half = 1 << choice;
+            start -= 2 * half;
+            let (there, gone) = levels[start..start + 2 * half].split_at(half);
+            slopes[choice] = dot(gone, &by[..half]) - dot(there, &by[..half]);
+            let (there, gone) = by[..2 * half].split_at_mut(half);
+            for (there, gone) in there.iter_mut().zip(gone) {
+                *gone = *there * cut;
+                *there *= 1.0 - cut;
+            }
         }
-        Self { value: levels[levels.len() - 1], slopes }
+        Self { value, slopes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folded_polynomial_is_the_sum_over_its_patterns() {
+        let cuts = [0.25, 0.5, 0.0, 1.0, 0.7];
+        let values: Vec<f64> = (0..32).map(|s| f64::from(s * s % 7)).collect();
+        let phi = |s: usize, d: usize, cuts: &[f64]| if s >> d & 1 == 1 { cuts[d] } else { 1.0 - cuts[d] };
+        let sum = |cuts: &[f64]| -> f64 {
+            values.iter().enumerate().map(|(s, value)| value * (0..5).map(|d| phi(s, d, cuts)).product::<f64>()).sum()
+        };
+        let folded = Folded::new(&values, &cuts);
+        assert!((folded.value - sum(&cuts)).abs() < 1e-12);
+        for choice in 0..5 {
+            // The sum is linear in each cut, so its slope is the difference between cut and not cut.
+            let at = |cut: f64| {
+                let mut moved = cuts;
+                moved[choice] = cut;
+                sum(&moved)
+            };
+            assert!((folded.slopes[choice] - (at(1.0) - at(0.0))).abs() < 1e-12, "{choice}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_cut_leaves_the_only_value() {
+        let folded = Folded::new(&[3.0], &[]);
+        assert_eq!((folded.value, folded.slopes), (3.0, Vec::new()));
     }
 }

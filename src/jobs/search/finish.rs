@@ -1,20 +1,53 @@
 //! What a run leaves in its folder.
 
-use super::{Checkpoint, Run, SearchJobError, Trained, pictures};
+use super::keep::Keep;
+use super::training::Trained;
+use super::{Run, SearchJobError, pictures, rank};
 use crate::cost;
 use crate::estimate::{self, Estimate, Target};
 use crate::jobs::spec::DataSet;
 use crate::load;
 use crate::network::Network;
 use crate::record::{
-    Accuracy, Ended, HistoryRecord, HistoryWriter, INTERRUPTED, Summary, TargetResult, diverged, read_history, write,
-    write_json,
+    Accuracy, Ended, HistoryRecord, INTERRUPTED, Rollback, Summary, TargetResult, diverged, doubts, read_history,
+    stage_ends, write, write_json,
 };
+use crate::search;
 use crate::space::Architecture;
 use crate::torch::file;
 
 /// The stop reason of a run whose epochs are all done.
 const EPOCH_LIMIT: &str = "epoch-limit";
+/// The stop reason of a run whose loss was not finite a second time.
+pub(super) const NOT_FINITE: &str = "not-finite";
+
+/// How a run ends.
+#[derive(Clone, Copy)]
+pub(super) enum Ending<'a> {
+    /// In the search, since it was told to stop.
+    Stopped,
+    /// After or in the training.
+    Trained(&'a Trained),
+    /// Its loss was not finite a second time.
+    NotFinite,
+}
+
+impl<'a> Ending<'a> {
+    fn trained(self) -> Option<&'a Trained> {
+        match self {
+            Self::Trained(trained) => Some(trained),
+            Self::Stopped | Self::NotFinite => None,
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Trained(trained) if trained.finished => EPOCH_LIMIT,
+            Self::Trained(_) | Self::Stopped => INTERRUPTED,
+            Self::NotFinite => NOT_FINITE,
+        }
+    }
+}
 
 /// A found network that is to be written down.
 pub(super) struct Finish<'a> {
@@ -40,33 +73,40 @@ impl Finish<'_> {
     }
 
     /// `weights.safetensors`, `plots/`, `summary.json`.
-    pub(super) fn end(
-        &self,
-        checkpoint: &mut Checkpoint,
-        trained: Option<&Trained>,
-        history: &mut HistoryWriter,
-    ) -> Result<Summary, SearchJobError> {
+    pub(super) fn end(&self, keep: &mut Keep<'_>, ending: Ending<'_>) -> Result<Summary, SearchJobError> {
         let folder = self.run.folder;
-        if let Some(trained) = trained {
+        if let Some(trained) = ending.trained() {
             file::save(&folder.weights(), &trained.weights)?;
         }
-        checkpoint.note_peak(self.run)?;
-        let summary = self.summary(checkpoint, trained)?;
-        history.append(&HistoryRecord::End(Ended { stop_reason: summary.stop_reason.clone() }))?;
+        keep.note_peak()?;
+        let summary = self.summary(keep, ending)?;
+        keep.history.append(&HistoryRecord::End(Ended { stop_reason: summary.stop_reason.clone() }))?;
         pictures::draw(self.run.job, folder, self.architecture)?;
         write_json(&folder.summary(), &summary)?;
         Ok(summary)
     }
 
-    fn summary(&self, checkpoint: &Checkpoint, trained: Option<&Trained>) -> Result<Summary, SearchJobError> {
+    /// What casts doubt on the result.
+    fn warnings(&self, keep: &Keep<'_>, records: &[HistoryRecord], choices: Vec<String>) -> Vec<String> {
+        let rollbacks = keep.checkpoint.rollbacks();
+        let diverged = diverged(records, self.run.job.space.classes);
+        let run = rollbacks.iter().map(Rollback::warning).chain(self.run.environment.changes());
+        run.chain(diverged).chain(choices).collect()
+    }
+
+    fn summary(&self, keep: &Keep<'_>, ending: Ending<'_>) -> Result<Summary, SearchJobError> {
         let Run { job, .. } = self.run;
         let (one, batch) = (self.estimate(1)?, self.estimate(job.hardware_batch)?);
-        let finished = trained.is_some_and(|trained| trained.finished);
+        let (checkpoint, trained) = (&keep.checkpoint, ending.trained());
+        let records = read_history(&self.run.folder.history())?;
+        let stages = stage_ends(&records);
+        let skips = search::skips(&job.space, self.architecture).filter(|_| job.settings.operators.is_some());
+        let doubts = doubts(skips.as_ref(), &stages);
         let targets = job.settings.targets.iter();
         Ok(Summary {
             name: job.name.clone(),
             seed: job.settings.seed,
-            stop_reason: if finished { EPOCH_LIMIT } else { INTERRUPTED }.to_owned(),
+            stop_reason: ending.reason().to_owned(),
             search_seconds: checkpoint.search_seconds,
             train_seconds: checkpoint.train_seconds,
             peak_memory_bytes: checkpoint.peak_memory_bytes,
@@ -91,7 +131,12 @@ impl Finish<'_> {
             method: Some(job.settings.method.name().to_owned()),
             data: Some(self.data_name()),
             targets: targets.map(|target| TargetResult::new(target, cost::exact(target.metric, &batch))).collect(),
-            warnings: diverged(&read_history(&self.run.folder.history())?, job.space.classes),
+            skips,
+            stages,
+            rank_check: rank::summaries(self.run, keep),
+            checkpoints: Some(checkpoint.checkpoints),
+            checkpoint_seconds: Some(checkpoint.checkpoint_seconds),
+            warnings: self.warnings(keep, &records, doubts),
         })
     }
 

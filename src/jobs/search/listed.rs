@@ -5,21 +5,19 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::Checkpoint;
-use super::watch::{self, Untold, Watch};
-use super::{Run, SearchJobError};
+use super::keep::Keep;
+use super::{Run, SearchJobError, lines};
 use crate::cost::{self, CostKind, Probabilities};
 use crate::estimate;
 use crate::jobs::progress::Progress;
 use crate::network::Network;
 use crate::record::{
-    HardTarget, HistoryRecord, HistoryWriter, JudgedCandidate, Position, RunFolder, Stage as Recorded, read_json,
-    write_json,
+    HardTarget, HistoryRecord, JudgedCandidate, Position, RunFolder, Stage as Recorded, read_json, write_json,
 };
 use crate::search::methods::{Budget, Costs, Judged, Listing, Method, Proposal, SinglePaths, Verdict};
-use crate::search::{Outcome, Search, SearchError, Settings, Stage, StageSettings, TaskLoss};
+use crate::search::{self, At, Driven, Outcome, Search, SearchError, Settings, Stage, StageSettings, TaskLoss};
 use crate::space::{Architecture, Space};
-use crate::supernet::Supernet;
+use crate::supernet::{Running, Supernet};
 use crate::train::{self, Recipe, TrainError, Trainer};
 
 /// Least seconds between two writings of the list: what is lost is drawn and judged again.
@@ -64,9 +62,9 @@ impl Kept {
         Position { stage: Recorded::Candidates, epoch: next(self.judged.len()) }
     }
 
-    fn write(&self, run: &Run<'_>, checkpoint: &mut Checkpoint) -> Result<(), SearchJobError> {
+    fn write(&self, run: &Run<'_>, keep: &mut Keep<'_>) -> Result<(), SearchJobError> {
         write_json(&path(run.folder), self)?;
-        checkpoint.keep_measures(run)
+        keep.measures()
     }
 }
 
@@ -151,14 +149,8 @@ fn with_stages(settings: &Settings) -> Settings {
 }
 
 impl<'a> Run<'a> {
-    /// The best architecture of the list, and whether the search came to its end.
-    pub(super) fn list(
-        &self,
-        kept: &mut Kept,
-        checkpoint: &mut Checkpoint,
-        history: &mut HistoryWriter,
-        progress: &mut dyn Progress,
-    ) -> Result<(Architecture, bool), SearchJobError> {
+    /// The best architecture of the list, and how the search ended.
+    pub(super) fn list(&self, kept: &mut Kept, keep: &mut Keep<'_>) -> Result<(Architecture, Driven), SearchJobError> {
         let (space, settings) = (&self.job.space, with_stages(&self.job.settings));
         let search = Search::new(space, self.cost, settings.clone());
         let listing = Listing::new(space, settings.method, settings.seed, search.objective().clone());
@@ -167,9 +159,9 @@ impl<'a> Run<'a> {
         let mut finished = kept.over;
         if !kept.over {
             let paths = SinglePaths::new(space, self.cost, &settings, search.epochs(), first.clone());
-            let judge = self.judge(&paths, search.epochs(), (kept, checkpoint, history), progress)?;
+            let judge = self.judge(&paths, search.epochs(), kept, keep)?;
             if let Some(mut judge) = judge {
-                finished = self.judge_all(&mut listing, &mut judge, (kept, checkpoint, history), progress)?;
+                finished = self.judge_all(&mut listing, &mut judge, kept, keep)?;
             }
         }
         let best = listing.best().map(|judged| judged.architecture.clone());
@@ -177,9 +169,10 @@ impl<'a> Run<'a> {
             return Err(SearchJobError::NoCandidate { judged: listing.judged().len() });
         }
         if let (true, Some(number)) = (finished, listing.best_number()) {
-            progress.say(&format!("candidate {number} of {} is the best", listing.judged().len()));
+            keep.progress.say(&format!("candidate {number} of {} is the best", listing.judged().len()));
         }
-        Ok((best.unwrap_or(first), finished))
+        let ended = if finished { Driven::Done } else { Driven::Stopped };
+        Ok((best.unwrap_or(first), ended))
     }
 
     /// Who judges, ready to; nothing where it was asked to stop before.
@@ -187,13 +180,13 @@ impl<'a> Run<'a> {
         &self,
         paths: &SinglePaths<'_>,
         epochs: u32,
-        state: State<'_>,
-        progress: &mut dyn Progress,
+        kept: &mut Kept,
+        keep: &mut Keep<'_>,
     ) -> Result<Option<Judge<'a>>, SearchJobError> {
         match self.job.settings.method {
             Method::Random { epochs, .. } => Ok(Some(Judge::Alone(Recipe { epochs, ..self.recipe() }))),
             Method::Synflow { .. } => Ok(Some(Judge::Flow)),
-            Method::Evolution(_) => self.supernet(paths, epochs, state, progress),
+            Method::Evolution(_) => self.supernet(paths, epochs, kept, keep),
             Method::Systole | Method::Darts { .. } | Method::Gdas => unreachable!("these search by gradients"),
         }
     }
@@ -203,29 +196,28 @@ impl<'a> Run<'a> {
         &self,
         paths: &SinglePaths<'_>,
         epochs: u32,
-        (kept, checkpoint, history): State<'_>,
-        progress: &mut dyn Progress,
+        kept: &mut Kept,
+        keep: &mut Keep<'_>,
     ) -> Result<Option<Judge<'a>>, SearchJobError> {
         let mut supernet = Supernet::new(&self.job.space, self.splits, self.loader, self.supernet_settings());
         supernet.enter(&Stage::Whole)?;
         if let Some(name) = &kept.tensors {
-            let loaded = supernet.load(&self.folder.checkpoint().join(name));
+            let at = At { stage: Stage::Whole.number(), epoch: kept.supernet_epochs, step: 0 };
+            let loaded = supernet.load(&self.folder.checkpoint().join(name), at, Running::default());
             loaded.map_err(|error| SearchJobError::from(error).of_checkpoint())?;
         }
         let steps = u64::from(supernet.steps());
-        progress.begin("supernet", steps * u64::from(epochs), steps * u64::from(kept.supernet_epochs));
+        keep.progress.begin("supernet", steps * u64::from(epochs), steps * u64::from(kept.supernet_epochs));
         while kept.supernet_epochs < epochs {
-            let began = progress.seconds();
-            let outcome = paths.epoch(kept.supernet_epochs, &mut supernet, &mut Watch::new(progress))?;
-            checkpoint.search_seconds += progress.seconds() - began;
+            let outcome = paths.epoch(kept.supernet_epochs, &mut supernet, &mut Told(&mut *keep.progress))?;
             let Outcome::Epoch(record) = outcome else {
-                checkpoint.keep_measures(self)?;
+                keep.measures()?;
                 return Ok(None);
             };
-            progress.say(&watch::supernet_line(&record));
-            history.append(&HistoryRecord::Epoch(*record))?;
+            keep.progress.say(&lines::supernet(&record));
+            keep.history.append(&HistoryRecord::Epoch(*record))?;
             kept.supernet_epochs += 1;
-            self.keep_supernet(&supernet, kept, checkpoint)?;
+            self.keep_supernet(&supernet, kept, keep)?;
         }
         Ok(Some(Judge::Inherited(Box::new(supernet))))
     }
@@ -235,12 +227,12 @@ impl<'a> Run<'a> {
         &self,
         supernet: &Supernet<'_>,
         kept: &mut Kept,
-        checkpoint: &mut Checkpoint,
+        keep: &mut Keep<'_>,
     ) -> Result<(), SearchJobError> {
         let name = format!("supernet-{}.safetensors", kept.supernet_epochs);
         supernet.save(&self.folder.checkpoint().join(&name))?;
         let old = kept.tensors.replace(name);
-        kept.write(self, checkpoint)?;
+        kept.write(self, keep)?;
         self.forget(old);
         Ok(())
     }
@@ -250,44 +242,46 @@ impl<'a> Run<'a> {
         &self,
         listing: &mut Listing<'_>,
         judge: &mut Judge<'a>,
-        (kept, checkpoint, history): State<'_>,
-        progress: &mut dyn Progress,
+        kept: &mut Kept,
+        keep: &mut Keep<'_>,
     ) -> Result<bool, SearchJobError> {
-        let mut told = Told::begin(self.job.settings.method, listing, checkpoint.search_seconds, progress);
-        let mut write_at = progress.seconds() + WRITE_SECONDS;
+        keep.count();
+        let mut bar = Bar::begin(self.job.settings.method, listing, keep.checkpoint.search_seconds, keep.progress);
+        let mut write_at = keep.progress.seconds() + WRITE_SECONDS;
         let mut lowest =
             listing.judged().iter().map(|judged| listing.objective_of(judged)).fold(f64::INFINITY, f64::min);
         let over = loop {
-            let Some(proposal) = listing.next(checkpoint.search_seconds) else { break true };
-            if progress.interrupted() {
+            keep.count();
+            let Some(proposal) = listing.next(keep.checkpoint.search_seconds) else { break true };
+            if keep.progress.interrupted() {
                 break false;
             }
-            let began = progress.seconds();
-            let judged = self.judged(listing, judge, &proposal, progress)?;
-            let took = progress.seconds() - began;
-            checkpoint.search_seconds += took;
+            let began = keep.progress.seconds();
+            let judged = self.judged(listing, judge, &proposal, keep.progress)?;
+            let took = keep.progress.seconds() - began;
             let Some(judged) = judged else { break false };
             let judged = Judged { seconds: took, ..judged };
             let record = self.record(listing, &judged);
             if let Some(objective) = record.objective.filter(|objective| *objective < lowest) {
                 lowest = objective;
-                progress.say(&watch::candidate_line(&record));
+                keep.progress.say(&lines::candidate(&record));
             }
-            history.append(&HistoryRecord::Candidate(record))?;
+            keep.history.append(&HistoryRecord::Candidate(record))?;
             listing.push(judged);
-            told.judged(checkpoint.search_seconds, progress);
-            let began = progress.seconds();
+            keep.count();
+            bar.judged(keep.checkpoint.search_seconds, keep.progress);
+            let began = keep.progress.seconds();
             if began > write_at {
                 kept.judged = listing.judged().to_vec();
-                kept.write(self, checkpoint)?;
-                let took = progress.seconds() - began;
+                kept.write(self, keep)?;
+                let took = keep.progress.seconds() - began;
                 write_at = began + WRITE_SECONDS.max(WRITE_FACTOR * took);
             }
         };
         kept.judged = listing.judged().to_vec();
         kept.over = over;
         let supernet = if over { kept.tensors.take() } else { None };
-        kept.write(self, checkpoint)?;
+        kept.write(self, keep)?;
         self.forget(supernet);
         Ok(over)
     }
@@ -370,16 +364,45 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What a sitting changes on disk.
-type State<'s> = (&'s mut Kept, &'s mut Checkpoint, &'s mut HistoryWriter);
+/// Progress of the supernet's training. It can be stopped, but is not asked for checkpoints: those lie between epochs.
+struct Told<'a>(&'a mut dyn Progress);
+
+impl search::Observer for Told<'_> {
+    fn step(&mut self, _at: At, _steps: u32) {
+        self.0.step();
+    }
+
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
+
+    fn seconds(&self) -> f64 {
+        self.0.seconds()
+    }
+}
+
+/// Progress of a candidate's training: it can be stopped, but its steps are not told.
+struct Untold<'a>(&'a mut dyn Progress);
+
+impl train::Observer for Untold<'_> {
+    fn step(&mut self, _epoch: u32, _step: usize, _steps: usize) {}
+
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
+
+    fn seconds(&self) -> f64 {
+        self.0.seconds()
+    }
+}
 
 /// Progress of a list: one step a candidate, or one a second where seconds are its budget.
-enum Told {
+enum Bar {
     Candidates,
     Seconds { told: u64, of: u64 },
 }
 
-impl Told {
+impl Bar {
     fn begin(method: Method, listing: &Listing<'_>, spent: f64, progress: &mut dyn Progress) -> Self {
         match method {
             Method::Random { budget: Budget::Seconds(seconds), .. }

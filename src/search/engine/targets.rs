@@ -12,6 +12,9 @@ use crate::search::settings::LatencyUnit;
 use crate::search::task::Stage;
 use crate::space::Architecture;
 
+/// What it counts to go through all options of a width that is not searched yet, nats.
+const WIDTH_NATS: f64 = 0.01;
+
 impl Search<'_> {
     /// What counts as 1 of each cost: its value at the first distributions; for targets in the multiplicative form the
     /// bound.
@@ -25,7 +28,7 @@ impl Search<'_> {
         };
         let unit = |metric: Metric| bound(metric).unwrap_or_else(|| positive(value(metric)));
         let unit_ms = match self.settings.latency {
-            LatencyUnit::Milliseconds => 1.0,
+            LatencyUnit::Milliseconds => bound(Metric::LatencyMs).unwrap_or(1.0),
             LatencyUnit::Relative => unit(Metric::LatencyMs),
         };
         let prices = self.settings.prices.iter();
@@ -100,8 +103,8 @@ impl Search<'_> {
 
     /// Log-likelihood of every option, relative to the likeliest of its choice, of what the present stage may choose.
     ///
-    /// Operators that are chosen stay. Widths that a later stage chooses may be any: each step from that of the operator
-    /// stage counts one nat over the number of options.
+    /// Operators that are chosen stay. Widths that a later stage chooses may be any: going through all options from that of
+    /// the operator stage counts [`WIDTH_NATS`], so that what this stage has learned of operators weighs more.
     #[expect(clippy::cast_precision_loss, reason = "a place among a few thousand options")]
     fn scores(&self) -> Probabilities {
         let relative = |logits: &[f64]| {
@@ -118,10 +121,11 @@ impl Search<'_> {
         };
         match self.stage_now() {
             Stage::Operators { widths } => {
+                self.forbid_skips(&mut scores);
                 for (choice, start) in scores.widths.iter_mut().zip(widths) {
                     let options = choice.len() as f64;
                     for (place, score) in choice.iter_mut().enumerate() {
-                        *score = -(place.abs_diff(start) as f64) / options;
+                        *score = -WIDTH_NATS * place.abs_diff(start) as f64 / options;
                     }
                     if self.stages.len() < 2 {
                         only(choice, start);
@@ -134,6 +138,13 @@ impl Search<'_> {
             Stage::Whole => {}
         }
         scores
+    }
+
+    /// Identities beyond the limit on them may not be chosen.
+    fn forbid_skips(&self, scores: &mut Probabilities) {
+        let Some(limited) = self.limited() else { return };
+        let masked = scores.operators.iter_mut().flatten().zip(limited.operators.iter().flatten());
+        masked.filter(|(_, p)| **p == 0.0).for_each(|(score, _)| *score = f64::NEG_INFINITY);
     }
 
     /// Lets the penalties grow after an epoch that ended at `targets`.

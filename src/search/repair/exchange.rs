@@ -6,9 +6,9 @@ use super::problem::{Choices, Problem, Verdict};
 /// Moves after which a local search ends.
 const MOST_MOVES: usize = 400;
 /// Price of a relative violation in the first step of the ladder, nats.
-const FIRST_PRICE: f64 = 0.05;
+const FIRST_PRICE: f64 = 0.001;
 /// Steps of the ladder; the price doubles from one to the next.
-const STEPS: u32 = 20;
+const STEPS: u32 = 26;
 
 /// What a descent lowers: `price * violation - weight * score`.
 #[derive(Debug, Clone, Copy, PartialEq)]
