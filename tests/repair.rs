@@ -45,9 +45,7 @@ fn half_the_cost_of_the_likeliest_network_is_kept_in_shipped_spaces() {
             let half = |metric| HardTarget { metric, bound: 0.6 * exact(metric, &before) };
             let targets = [half(Metric::LatencyMs), half(Metric::Params)];
             let problem = Problem { space: &job.space, cost: &cost, judge, targets: &targets, scores };
-            let began = std::time::Instant::now();
             let repaired = repair(&problem, &likeliest, None);
-            eprintln!("{name}: {:?} {:?}", began.elapsed(), repaired);
             assert!(repaired.is_met(), "{name}: {targets:?}, {repaired:?}");
             let network = job.space.derive(&repaired.architecture).unwrap();
             let after = estimate::network(&network, &judge).unwrap();

@@ -218,7 +218,7 @@ fn a_stopped_run_is_usable_and_goes_on_to_the_same_bytes() {
         }
         assert_eq!(json(out.join("summary.json"))["stop_reason"], "epoch-limit");
         // Two epochs of each stage, two of training, the end: nothing twice, nothing lost.
-        assert_eq!(fs::read_to_string(out.join("history.jsonl")).unwrap().lines().count(), 7, "{signal} {lines}");
+        assert_eq!(timeless(&out), timeless(&whole), "{signal} {lines}");
     }
     // A finished run has nothing left to do, and a folder is never overwritten unasked.
     let before = fs::read(whole.join("summary.json")).unwrap();
@@ -228,6 +228,17 @@ fn a_stopped_run_is_usable_and_goes_on_to_the_same_bytes() {
     assert_eq!(message, format!("`{}` exists; use --resume to go on or --force to start anew", whole.display()));
     let message = failed(&search(&whole, &["--resume", "--set", "objective.lambda=0.7"]));
     assert!(message.contains("the folder was made by another job than this one"), "{message}");
+}
+
+/// The history without what a clock says.
+fn timeless(out: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(out.join("history.jsonl")).unwrap();
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let without = |mut record: Value| {
+        record.as_object_mut().unwrap().remove("seconds");
+        record
+    };
+    records.map(without).collect()
 }
 
 /// The records of a kind in a history.
@@ -274,7 +285,7 @@ fn a_run_killed_in_the_middle_of_any_write_goes_on_to_the_same_bytes() {
         assert!(fs::read(out.join(file)).unwrap() == fs::read(whole.join(file)).unwrap(), "{file}");
     }
     // Nothing twice, nothing lost, nothing left lying about.
-    assert_eq!(fs::read_to_string(out.join("history.jsonl")).unwrap().lines().count(), 7);
+    assert_eq!(timeless(&out), timeless(&whole));
     for folder in [out.clone(), out.join("checkpoint"), out.join("plots")] {
         let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         assert_eq!(names.filter(|name| name.starts_with(".unfinished-")).count(), 0);
@@ -563,4 +574,45 @@ fn a_stopped_list_goes_on_to_the_same_bytes() {
     fs::write(out.join("checkpoint/candidates.json"), "{\"supernet_epochs\": 0").unwrap();
     let message = failed(&search(&out, &[&keys[..], &["--resume"]].concat()));
     assert!(message.contains("candidates.json:") && message.ends_with("start anew with --force, or use another --out"));
+}
+
+#[test]
+fn a_batch_that_does_not_fit_goes_through_in_parts_and_one_that_never_fits_is_refused() {
+    let (kept, out) = folder();
+    let short = [
+        "search.batch=128",
+        "search.operators.epochs=1",
+        "search.operators.warm-up-epochs=0",
+        "search.operators.paths=full",
+        "search.widths.epochs=1",
+        "training.epochs=0",
+    ];
+    let short: Vec<&str> = short.iter().flat_map(|set| ["--set", set]).collect();
+    let output = search(&out, &short);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let memory = &json(out.join("environment.json"))["memory"];
+    assert_eq!(memory["micro_batches"], serde_json::json!([128, 128]));
+    let bytes = |key: &str| memory[key].as_u64().unwrap();
+    let measured = json(out.join("summary.json"))["search_peak_memory_bytes"].as_u64().unwrap();
+    assert!(bytes("present_bytes") < measured, "{memory} {measured}");
+    // Room for all but half of the activations.
+    let limit = format!("search.memory-limit-mib={}", (bytes("peak_bytes") - bytes("activations_bytes") / 2) >> 20);
+    let second = kept.path().join("second");
+    let output = search(&second, &[&short[..], &["--set", &limit]].concat());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains("takes its batches of 128 in parts of "), "{told}");
+    let parts = &json(second.join("environment.json"))["memory"]["micro_batches"];
+    assert!(parts.as_array().unwrap().iter().any(|part| part.as_u64().unwrap() < 128), "{parts}");
+    // Parts have batch norms of their own, so the run is another.
+    let history = |out: &Path| fs::read_to_string(out.join("history.jsonl")).unwrap();
+    let loss =
+        |out: &Path| serde_json::from_str::<Value>(history(out).lines().next().unwrap()).unwrap()["train_loss"].clone();
+    assert_ne!(loss(&out), loss(&second));
+    let third = kept.path().join("third");
+    let message = failed(&search(&third, &[&short[..], &["--set", "search.memory-limit-mib=20"]].concat()));
+    assert!(
+        message.contains("memory: stage `") && message.contains("20 MiB is `search.memory-limit-mib`"),
+        "{message}"
+    );
+    assert!(!third.exists());
 }

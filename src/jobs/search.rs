@@ -5,6 +5,7 @@ mod finish;
 mod keep;
 mod lines;
 mod listed;
+mod memory;
 mod pace;
 mod pictures;
 mod rank;
@@ -29,6 +30,7 @@ use crate::record::{
 use crate::search::repair::Repaired;
 use crate::search::{self, Driven, Search, SearchError};
 use crate::space::{DeriveError, Space};
+use crate::supernet::memory::PlanError;
 use crate::supernet::{Supernet, SupernetError, SupernetSettings};
 use crate::torch::file::TensorFileError;
 use crate::torch::{self, DeviceChoice, Precision, TorchError};
@@ -38,6 +40,7 @@ use checkpoint::Checkpoint;
 use finish::{Ending, Finish, NOT_FINITE};
 use keep::Keep;
 use listed::Kept;
+use memory::Plans;
 
 /// Where and how a search runs.
 #[derive(Debug, Clone)]
@@ -89,6 +92,9 @@ pub enum SearchJobError {
     /// The search.
     #[error(transparent)]
     Search(#[from] SearchError<SupernetError>),
+    /// More memory than there is.
+    #[error(transparent)]
+    Memory(#[from] PlanError),
     /// The supernet's checkpoint.
     #[error(transparent)]
     Supernet(#[from] SupernetError),
@@ -194,6 +200,7 @@ struct Run<'a> {
     /// What the objective is measured on.
     target: Target<'a>,
     cost: &'a CostModel,
+    plans: &'a Plans,
     environment: &'a Environment,
     checkpoint_seconds: Option<f64>,
     rank_check: Option<u32>,
@@ -226,15 +233,18 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     let pixels = pixels(job, options.data.as_deref())?;
     let dataset = Dataset::new(&pixels, device)?;
     drop(pixels);
-    let folder = open_folder(job, options)?;
-    let environment = environment_kept(&folder, environment(job, device))?;
-    for change in environment.changes() {
-        progress.say(&format!("warning: {change}"));
-    }
     let splits = Splits::new(&dataset, split_sizes(job), job.file.data.seed)?;
     let loader = Loader::new(&dataset, augment(job.file.data.augment), Layout::ChannelsLast)?;
     let target = Target { accelerator: &job.accelerator, timing: job.timing, batch: job.hardware_batch };
     let cost = CostModel::new(&job.space, &target, job.pricing())?;
+    let search = Search::new(&job.space, &cost, job.settings.clone());
+    let plans = Plans::new(job, &search, device, precision(job, device))?;
+    plans.lines().iter().for_each(|line| progress.say(line));
+    let folder = open_folder(job, options)?;
+    let environment = environment_kept(&folder, Environment { memory: plans.record(), ..environment(job, device) })?;
+    for change in environment.changes() {
+        progress.say(&format!("warning: {change}"));
+    }
     let run = Run {
         job,
         folder: &folder,
@@ -243,6 +253,7 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
         loader: &loader,
         target,
         cost: &cost,
+        plans: &plans,
         environment: &environment,
         checkpoint_seconds: options.checkpoint_seconds,
         rank_check: options.rank_check,
@@ -345,6 +356,7 @@ fn environment(job: &Job, device: Device) -> Environment {
         precision: Some(precision(job, device).to_string()),
         libtorch: Some(torch::version()),
         os: Some(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+        memory: None,
         earlier: Vec::new(),
     }
 }
@@ -441,6 +453,7 @@ impl Run<'_> {
             precision: precision(self.job, self.device),
             layout: Layout::ChannelsLast,
             augment: augment(self.job.file.data.augment),
+            together: self.plans.together(),
         }
     }
 

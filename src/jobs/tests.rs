@@ -1,6 +1,7 @@
 mod benchmarks;
 mod strings;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use rand_chacha::ChaCha8Rng;
@@ -15,6 +16,7 @@ use crate::estimate::{self, Target};
 use crate::search::methods::{Budget, Evolution, Method};
 use crate::search::{LatencyUnit, Paths};
 use crate::space::{Architecture, DeriveError, Space};
+use crate::units::Bytes;
 
 const SHIPPED: [&str; 6] = ["cifar10-small", "cifar10-uboost", "demo", "mnasnet", "nas-bench-201", "nas-bench-macro"];
 
@@ -189,8 +191,13 @@ fn what_a_job_leaves_out_has_its_default() {
     let job = parse(SMALL, &[]).unwrap();
     assert_eq!((job.timing, job.hardware_batch, job.settings.seed), (Timing::Ideal, 1, 0));
     let settings = &job.settings;
-    assert_eq!((settings.batch, settings.weight_steps, settings.paths), (64, 4, Paths::Sampled));
+    assert_eq!((settings.batch, settings.weight_steps, settings.paths), (64, 4, Paths::ONE));
     assert_eq!((settings.lambda, settings.beta, settings.latency), (0.5, 0.0, LatencyUnit::Relative));
+    assert_eq!(settings.memory_limit, None);
+    let limited =
+        parse(SMALL, &["search.memory-limit-mib=3", "search.operators.paths={ sampled: 2 }"]).unwrap().settings;
+    assert_eq!(limited.memory_limit, Some(Bytes(3 << 20)));
+    assert_eq!(limited.paths, Paths::Sampled(NonZeroUsize::new(2).unwrap()));
     assert_eq!(
         (settings.temperature.start, settings.temperature.decay, settings.temperature.floor),
         (1.0, 0.95, 0.001)
@@ -437,7 +444,7 @@ fn darts_mixes_all_and_gdas_falls_from_ten_to_a_tenth() {
     let settings = |set: &[&str]| parse(SMALL, set).unwrap().settings;
     assert_eq!(settings(&["search.method=darts"]).paths, Paths::Full);
     let gdas = settings(&["search.method=gdas"]);
-    assert_eq!((gdas.paths, gdas.temperature.start, gdas.temperature.floor), (Paths::One, 10.0, 0.1));
+    assert_eq!((gdas.paths, gdas.temperature.start, gdas.temperature.floor), (Paths::Alone, 10.0, 0.1));
     let given = settings(&["search.method=gdas", "search.temperature.start=5"]);
     assert_eq!((given.temperature.start, given.temperature.floor), (5.0, 0.1));
 }

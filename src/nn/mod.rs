@@ -85,6 +85,8 @@ pub struct Module {
     inputs: Vec<Vec<usize>>,
     /// For each node, after which node its output is not needed any more.
     last_use: Vec<usize>,
+    /// For each node, whether it is a batch norm that one node reads.
+    passing: Vec<bool>,
 }
 
 impl Module {
@@ -126,7 +128,11 @@ impl Module {
             }
         }
         last_use[network.output().index()] = usize::MAX;
-        Self { network: network.clone(), tensors: Vec::new(), first: Vec::new(), inputs, last_use }
+        let readers = |place: usize| inputs.iter().flatten().filter(|&&input| input == place).count();
+        let passing =
+            network.nodes().map(|(id, node)| matches!(node.op, Op::BatchNorm { .. }) && readers(id.index()) == 1);
+        let passing = passing.collect();
+        Self { network: network.clone(), tensors: Vec::new(), first: Vec::new(), inputs, last_use, passing }
     }
 
     /// The network.
@@ -177,6 +183,8 @@ impl Module {
 
     /// Output on `input` (`[batch, channels, height, width]` or `[batch, features]`), with `hook` applied to what each
     /// node puts out.
+    ///
+    /// What a batch norm puts out may be overwritten by the ReLU behind it: a hook must not keep it.
     pub fn forward(&self, input: &Tensor, phase: Phase, mut hook: impl FnMut(NodeId, Tensor) -> Tensor) -> Tensor {
         let mut values: Vec<Option<Tensor>> = Vec::with_capacity(self.inputs.len());
         for (id, node) in self.network.nodes() {
@@ -186,6 +194,8 @@ impl Module {
             } else if let Op::Tensor(tensor) = &node.op {
                 let shape: Vec<i64> = tensor.shape.iter().map(|&side| side.cast_signed()).collect();
                 self.tensor(place, 0).unsqueeze(0).expand([&input.size()[..1], &shape].concat(), false)
+            } else if let Some(mut normed) = self.last_of_norm(place, &node.op, &mut values) {
+                normed.relu_()
             } else {
                 let inputs: Vec<&Tensor> = self.inputs[place]
                     .iter()
@@ -206,6 +216,15 @@ impl Module {
     /// The output without a hook.
     pub fn run(&self, input: &Tensor, phase: Phase) -> Tensor {
         self.forward(input, phase, |_, value| value)
+    }
+
+    /// The value that the ReLU at `place` may overwrite: that of a batch norm which nothing else reads.
+    ///
+    /// A batch norm's backward pass needs its input, not its output.
+    fn last_of_norm(&self, place: usize, op: &Op, values: &mut [Option<Tensor>]) -> Option<Tensor> {
+        let Op::Activation(Activation::Relu) = op else { return None };
+        let [input] = self.inputs[place][..] else { return None };
+        self.passing[input].then(|| values[input].take()).flatten()
     }
 
     fn tensor(&self, node: usize, offset: usize) -> &Tensor {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::units::Bytes;
+
 /// `environment.json`: with `spec.yaml` what it takes to repeat a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
@@ -21,9 +23,33 @@ pub struct Environment {
     /// Operating system and processor architecture, as `linux x86_64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,
+    /// What the search was predicted to hold at most; nothing where it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<PredictedMemory>,
     /// What sittings before ran on where it was something else, the first first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Environment>,
+}
+
+/// Memory at the fullest moment of the stage that needs most, as predicted before its start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PredictedMemory {
+    /// All of it.
+    pub peak_bytes: Bytes,
+    /// What the process held before the first step.
+    pub present_bytes: Bytes,
+    /// Weights and statistics.
+    pub weights_bytes: Bytes,
+    /// Moments of the optimizer.
+    pub moments_bytes: Bytes,
+    /// Gradients of weights.
+    pub gradients_bytes: Bytes,
+    /// Maps that the backward pass needs.
+    pub activations_bytes: Bytes,
+    /// Gradients of maps, and what is held for a moment.
+    pub workspace_bytes: Bytes,
+    /// Images that go through together in each stage.
+    pub micro_batches: Vec<u64>,
 }
 
 impl Environment {
@@ -31,10 +57,11 @@ impl Environment {
     #[must_use]
     pub fn after(self, before: Self) -> Self {
         let Self { earlier, .. } = before.clone();
-        let alone = Self { earlier: Vec::new(), ..before };
+        // What was predicted says nothing of what it ran on.
+        let alone = Self { earlier: Vec::new(), memory: None, ..before };
         let mut earlier: Vec<Self> = earlier.into_iter().chain([alone]).collect();
         earlier.dedup();
-        if earlier.as_slice() == std::slice::from_ref(&self) {
+        if earlier.as_slice() == [Self { memory: None, ..self.clone() }] {
             earlier.clear();
         }
         Self { earlier, ..self }
@@ -87,6 +114,7 @@ mod tests {
             libtorch: Some("2.11.0".to_owned()),
             precision: Some("f32".to_owned()),
             os: None,
+            memory: None,
             earlier: Vec::new(),
         }
     }

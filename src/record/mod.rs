@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub use atomic::{read_json, write, write_json};
 pub use diverged::diverged;
-pub use environment::Environment;
+pub use environment::{Environment, PredictedMemory};
 pub use folder::{ACCELERATOR, Existing, RunFolder, default_path, next_free};
 pub use guards::{Skips, StageEnd, doubts, stage_ends};
 pub use history::{

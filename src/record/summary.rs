@@ -28,6 +28,9 @@ pub struct Summary {
     pub train_seconds: f64,
     /// Most memory in use at a time, over all sittings.
     pub peak_memory_bytes: Bytes,
+    /// Most memory in use at a time until the end of the search, over all sittings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search_peak_memory_bytes: Option<Bytes>,
     /// Accuracies of the trained network, fractions.
     pub accuracy: Accuracy,
     /// Name of the accelerator.

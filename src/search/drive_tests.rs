@@ -159,7 +159,7 @@ fn lines(epochs: &[SearchEpoch]) -> Vec<String> {
 fn a_search_stopped_after_any_step_goes_on_to_the_same_bits() {
     let space = small();
     let model = model(&space, "small-32x32", 1, CostKind::Expected);
-    for paths in [Paths::Full, Paths::Sampled] {
+    for paths in [Paths::Full, Paths::ONE] {
         let new = || Search::new(&space, &model, Settings { paths, ..both_stages(4) });
         let (mut whole, mut unbroken) = (new(), Memory::default());
         assert_eq!(drive(&mut whole, &mut Moving::new(&space), &mut unbroken).unwrap(), Driven::Done);

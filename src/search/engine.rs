@@ -11,9 +11,10 @@ use super::guard;
 use super::lagrangian::Multiplier;
 use super::methods::{self, Method};
 use super::objective::{Loss, Objective, Pressed};
+use super::paths::Paths;
 use super::sample::{self, Draw, Purpose};
 use super::settings::{Initial, Settings, StageSettings};
-use super::task::{At, Choices, Paths, Stage, TaskLoss};
+use super::task::{At, Choices, Stage, TaskLoss};
 use crate::cost::{CostModel, Probabilities};
 use crate::estimate::Target;
 use crate::record::{HardTarget, Place, Rollback, SearchEpoch, TargetEpoch, WidthChoice};
@@ -415,11 +416,11 @@ impl<'a> Search<'a> {
     fn draw(&self, purpose: Purpose, at: At) -> (Choices, Draw) {
         let mut stream = sample::stream(self.settings.seed, purpose, at);
         let draw = self.settings.method.draw(&self.state.alpha, self.temperature(at.epoch), &mut stream);
-        let weights = match self.settings.paths {
-            Paths::Full => draw.soft.clone(),
-            Paths::Sampled => Probabilities { operators: draw.hard().operators, widths: draw.soft.widths.clone() },
-            Paths::One => draw.hard(),
+        let widths = match self.settings.paths {
+            Paths::Full | Paths::Sampled(_) => draw.soft.widths.clone(),
+            Paths::Alone => draw.hard().widths,
         };
+        let weights = Probabilities { operators: draw.mixing(self.settings.paths), widths };
         (Choices { weights: self.fixed_where_fixed(weights), paths: self.settings.paths }, draw)
     }
 
@@ -482,7 +483,7 @@ impl<'a> Search<'a> {
     /// are drawn, which no mixture has been trained for, the mean over [`DRAWS`] of them.
     fn mixed_accuracy<T: TaskLoss>(&self, task: &mut T) -> Result<f64, SearchError<T::Error>> {
         let choices: Vec<Choices> = match (self.stage_now(), self.settings.paths) {
-            (Stage::Operators { .. }, Paths::Sampled | Paths::One) => {
+            (Stage::Operators { .. }, Paths::Sampled(_) | Paths::Alone) => {
                 (0..DRAWS).map(|number| self.drawn(number)).collect()
             }
             (Stage::Operators { .. }, Paths::Full) | (Stage::Widths { .. } | Stage::Whole, _) => {
@@ -501,8 +502,10 @@ impl<'a> Search<'a> {
     /// A draw from the present distributions.
     fn drawn(&self, number: u32) -> Choices {
         let at = At { stage: self.stage_now().number(), epoch: self.state.epoch, step: number };
-        let draw = Draw::new(&self.state.alpha, 1.0, &mut sample::stream(self.settings.seed, Purpose::Judged, at));
-        let Choices { weights, paths } = self.one_hot(&draw.soft.argmax());
+        let tau = self.temperature(self.state.epoch);
+        let draw = Draw::new(&self.state.alpha, tau, &mut sample::stream(self.settings.seed, Purpose::Judged, at));
+        let paths = self.settings.paths;
+        let weights = Probabilities { operators: draw.mixing(paths), widths: draw.soft.widths };
         Choices { weights: self.fixed_where_fixed(weights), paths }
     }
 

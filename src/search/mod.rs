@@ -11,6 +11,7 @@ mod guard;
 mod lagrangian;
 pub mod methods;
 mod objective;
+mod paths;
 mod rank;
 pub mod repair;
 mod sample;
@@ -24,13 +25,14 @@ pub use goals::{Form, PenaltyFile, PricesFile, TargetsFile};
 pub use guard::{mean_entropy, skips};
 pub use lagrangian::{ENOUGH, Multiplier, Penalty};
 pub use objective::{Loss, Objective, Pressed, Price, Priced, Slopes};
+pub use paths::{Paths, PathsFile};
 pub use rank::uniform;
 pub use sample::{Draw, Temperature};
 pub use settings::{
-    CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, PathsFile, Schedule, SearchFile, Settings,
-    SettingsError, StageSettings, SumsFile, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
+    CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, Schedule, SearchFile, Settings, SettingsError,
+    StageSettings, SumsFile, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
 };
-pub use task::{At, Choices, EpochReport, Paths, Stage, TaskGradient, TaskLoss};
+pub use task::{At, Choices, EpochReport, Stage, TaskGradient, TaskLoss};
 
 #[cfg(test)]
 mod drive_tests;

@@ -7,12 +7,13 @@ use super::adam::AdamConfig;
 use super::goals::{self, Form, PenaltyFile, PricesFile, TargetsFile};
 use super::lagrangian::Penalty;
 use super::methods::{DartsFile, EvolutionFile, Method, MethodFile, RandomFile, SynflowFile};
+use super::paths::{Paths, PathsFile};
 use super::sample::Temperature;
-use super::task::Paths;
 use crate::accel::Accelerator;
 use crate::cost::{CostKind, Metric, Sums};
 use crate::load::{LoadError, Ranges, Spanned, unplaced};
 use crate::record::HardTarget;
+use crate::units::Bytes;
 
 /// A setting that a rule rejects.
 pub type SettingsError = LoadError;
@@ -160,6 +161,11 @@ pub struct SearchFile {
     /// Optimizer of the weights.
     #[serde(default)]
     pub weights: WeightsFile,
+    /// Most memory of the process (on a CUDA device: of its tensors) in MiB; what is free where absent. A batch that
+    /// does not fit goes through in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>", range(min = 1))]
+    pub memory_limit_mib: Option<Spanned<u64>>,
     /// What is the method `darts`' own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub darts: Option<DartsFile>,
@@ -189,7 +195,7 @@ pub struct OperatorStageFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<u64>")]
     pub width: Option<Spanned<u64>>,
-    /// Whether all candidates run in a step, or one that is drawn.
+    /// How many candidates of an edge run in a step: one that is drawn, so many that are, or all.
     #[serde(default)]
     pub paths: PathsFile,
     /// Standard deviation of the first logits.
@@ -200,26 +206,6 @@ pub struct OperatorStageFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<u64>")]
     pub most_skips: Option<Spanned<u64>>,
-}
-
-/// Names of the ways to mix operators.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PathsFile {
-    /// One candidate of each edge runs.
-    #[default]
-    Sampled,
-    /// All candidates run.
-    Full,
-}
-
-impl From<PathsFile> for Paths {
-    fn from(file: PathsFile) -> Self {
-        match file {
-            PathsFile::Sampled => Self::Sampled,
-            PathsFile::Full => Self::Full,
-        }
-    }
 }
 
 /// The width stage as it is written.
@@ -376,6 +362,8 @@ pub struct Settings {
     pub beta: f64,
     /// What latency is measured in.
     pub latency: LatencyUnit,
+    /// Most memory to use; what is free where absent.
+    pub memory_limit: Option<Bytes>,
     /// How prices and the task's loss make one number.
     pub form: Form,
     /// Weights of further metrics.
@@ -418,7 +406,6 @@ impl SearchFile {
     pub fn settings(&self, objective: &ObjectiveFile, seed: u64, origin: &str) -> Result<Settings, LoadError> {
         let ranges = Ranges { origin };
         let method = self.meant(&ranges)?;
-        let paths: Paths = self.operators.as_ref().map_or(PathsFile::Sampled, |stage| stage.paths).into();
         // Weights are exponents in the multiplicative form: what passes these leaves the numbers of a machine.
         let most = match objective.form {
             Form::Linear => 1e9,
@@ -428,7 +415,7 @@ impl SearchFile {
             method,
             seed,
             operators: self.operators.as_ref().map(|file| operators(&ranges, file)).transpose()?,
-            paths: method.paths(paths),
+            paths: method.paths(self.operators.as_ref().map_or(Ok(Paths::ONE), |stage| stage.paths.meant(&ranges))?),
             spread: match &self.operators {
                 Some(stage) => ranges.number("spread", &stage.spread, 0.0, 10.0)?,
                 None => 0.0,
@@ -447,6 +434,7 @@ impl SearchFile {
             lambda: ranges.number("lambda", &objective.lambda, 0.0, most)?,
             beta: ranges.number("beta", &objective.beta, 0.0, most)?,
             latency: objective.latency,
+            memory_limit: self.memory_limit_mib.as_ref().map(|limit| memory_limit(&ranges, limit)).transpose()?,
             form: objective.form,
             prices: objective.weights.meant(&ranges, most)?,
             targets: objective.targets.meant(origin)?,
@@ -476,6 +464,10 @@ fn stage(ranges: &Ranges<'_>, epochs: &Spanned<u64>, warm_up: &Spanned<u64>) -> 
 fn operators(ranges: &Ranges<'_>, file: &OperatorStageFile) -> Result<(StageSettings, Option<u64>), LoadError> {
     let width = file.width.as_ref().map(|width| ranges.whole("width", width, 1, 65_536)).transpose()?;
     Ok((stage(ranges, &file.epochs, &file.warm_up_epochs)?, width.map(u64::from)))
+}
+
+fn memory_limit(ranges: &Ranges<'_>, limit: &Spanned<u64>) -> Result<Bytes, LoadError> {
+    Ok(Bytes(u64::from(ranges.whole("memory-limit-mib", limit, 1, u32::MAX)?) << 20))
 }
 
 fn nought() -> Spanned<f64> {

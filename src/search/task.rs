@@ -1,18 +1,8 @@
 //! The border of the search: what a task is asked.
 
+use super::paths::Paths;
 use crate::cost::Probabilities;
 use crate::record::SearchStage;
-
-/// How the operators of an edge are mixed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paths {
-    /// Every candidate runs, and the outputs are summed with the mixing weights (the paper).
-    Full,
-    /// One candidate runs: weights are one-hot. The gradient is still by every candidate's weight (straight-through).
-    Sampled,
-    /// One candidate runs, and the gradient is by its weight alone (GDAS).
-    One,
-}
 
 /// A stage of the search with what it keeps fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,9 +46,9 @@ impl Stage {
 /// Mixing weights that were drawn for one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choices {
-    /// Weight of every option; each choice sums to 1.
+    /// Weight of every option; each choice sums to 1. A candidate of weight nought does not run.
     pub weights: Probabilities,
-    /// Whether operators are mixed or one of them runs.
+    /// How many candidates run.
     pub paths: Paths,
 }
 

@@ -198,6 +198,7 @@ fn settings(seed: u64) -> Settings {
         lambda: 0.1,
         beta: 1.0,
         latency: LatencyUnit::Milliseconds,
+        memory_limit: None,
         form: Form::Linear,
         prices: Vec::new(),
         targets: Vec::new(),
@@ -334,7 +335,7 @@ fn a_seed_gives_the_same_bits_again_and_another_seed_gives_others() {
 fn a_search_resumed_at_any_epoch_ends_in_the_same_bits() {
     let space = small();
     let model = model(&space, "small-32x32", 1, CostKind::Expected);
-    for paths in [Paths::Full, Paths::Sampled] {
+    for paths in [Paths::Full, Paths::ONE] {
         let search = || Search::new(&space, &model, Settings { paths, ..both_stages(4) });
         let (states, records) = run(&mut search(), &mut Wider::new(&space, 0.5, 6));
         assert_eq!((states.len(), search().epochs()), (8, 7));
@@ -454,7 +455,7 @@ fn sampled_paths_are_one_hot_and_learn_through_the_soft_draw() {
         (search.state().alpha.clone(), task.asked)
     };
     let (full, soft) = learned(Paths::Full);
-    let (sampled, hard) = learned(Paths::Sampled);
+    let (sampled, hard) = learned(Paths::ONE);
     // A linear loss has one gradient wherever it is asked, so both ways learn the same.
     assert_eq!(full, sampled);
     for (soft, hard) in soft.iter().zip(&hard) {
@@ -652,7 +653,7 @@ impl TaskLoss for Asked {
 fn a_stage_ends_with_the_accuracy_of_its_mixture_and_of_what_is_derived() {
     let space = small();
     let model = model(&space, "small-32x32", 1, CostKind::Expected);
-    for (paths, draws) in [(Paths::Full, 1), (Paths::Sampled, 8)] {
+    for (paths, draws) in [(Paths::Full, 1), (Paths::ONE, 8)] {
         let mut search = Search::new(&space, &model, Settings { paths, ..both_stages(4) });
         let mut task = Asked { inner: Wider::new(&space, 0.5, 6), reports: Vec::new() };
         let (_, records) = run(&mut search, &mut task);
@@ -663,7 +664,7 @@ fn a_stage_ends_with_the_accuracy_of_its_mixture_and_of_what_is_derived() {
         let mixed = &task.reports[3..3 + draws];
         match paths {
             Paths::Full => assert!(mixed[0].weights.operators[0].iter().all(|&p| p > 0.0 && p < 1.0)),
-            Paths::Sampled | Paths::One => {
+            Paths::Sampled(_) | Paths::Alone => {
                 assert!(mixed.iter().all(|m| m.weights.operators.iter().flatten().all(|&p| p == 0.0 || p == 1.0)))
             }
         }
@@ -766,7 +767,6 @@ fn a_search_with_targets_resumed_at_any_epoch_ends_in_the_same_bits_and_keeps_th
     let bound = settings.targets[0].bound;
     assert!((records[0].targets[0].target - bound / 0.8f64.sqrt()).abs() < 1e-12 * bound);
     assert_eq!((records[3].targets[0].target, records[0].targets[0].multiplier), (bound, 0.0));
-    assert!(records.iter().any(|record| record.targets[0].multiplier > 0.0));
 }
 
 #[test]

@@ -3,7 +3,10 @@
 //! Weights learn on the training split, choices on the selection split. Width masks are prefixes, and stand after batch
 //! norm: before it they would have no gradient, since batch norm cancels a channel's scale.
 
+mod gradient;
 mod masks;
+pub mod memory;
+mod mixing;
 mod net;
 
 use std::path::Path;
@@ -12,19 +15,19 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::cost::Probabilities;
-use crate::data::{Augment, DataError, Epoch, Layout, Loader, Order, Splits};
+use crate::data::{Augment, Batch, DataError, Epoch, Layout, Loader, Order, Splits};
 use crate::network::NetworkError;
 use crate::nn::{NnError, hits};
 use crate::record::nullable_number as number;
 use crate::search::{At, Choices, EpochReport, Stage, TaskGradient, TaskLoss, WeightSettings};
 use crate::space::{DeriveError, Space};
 use crate::torch::file::{self, TensorFileError};
+use crate::torch::memory::trim;
 use crate::torch::{Precision, Sgd, SgdConfig, TorchError, autocast, make_channels_last, mix};
 
-use net::{Mixing, Net};
-
-/// Images judged at once in a report.
-const REPORT_BATCH: usize = 250;
+use gradient::Judged;
+use mixing::{Differentiated, Mixing};
+use net::{Net, Pass};
 
 /// Why the supernet fails.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +73,22 @@ pub struct SupernetSettings {
     pub layout: Layout,
     /// Changes of training images.
     pub augment: Augment,
+    /// How many images go through together in the stage of each number.
+    pub together: [Together; 2],
+}
+
+/// How many images go through the supernet together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Together {
+    /// In a step; those of a batch that are left follow, and gradients add up. Batch norms see these images alone.
+    pub step: usize,
+    /// In a report.
+    pub report: usize,
+}
+
+impl Together {
+    /// A whole batch at once, however large, and reports of 250 images.
+    pub const WHOLE: Self = Self { step: usize::MAX, report: 250 };
 }
 
 /// The supernet of a space, over a data set.
@@ -85,6 +104,10 @@ pub struct Supernet<'a> {
 /// The stage that is entered.
 #[derive(Debug)]
 struct Now<'a> {
+    /// Number of the stage.
+    stage: u64,
+    /// What its architecture steps ask for.
+    asked: Differentiated,
     net: Net,
     sgd: Sgd,
     epoch: Option<(u32, Epoch<'a>, Epoch<'a>)>,
@@ -179,7 +202,8 @@ impl<'a> Supernet<'a> {
         Ok(running)
     }
 
-    /// Reads back what [`Supernet::save`] wrote in the epoch `at` of the same stage, and goes on with its sums.
+    /// Reads back what [`Supernet::save`] wrote before the step `at` of the same stage, and goes on with the sums of its
+    /// epoch.
     ///
     /// # Errors
     /// [`SupernetError`] where the file is missing, broken or of another stage.
@@ -189,7 +213,10 @@ impl<'a> Supernet<'a> {
     pub fn load(&mut self, path: &Path, at: At, running: Running) -> Result<(), SupernetError> {
         let mut now = self.enter_epoch(at)?;
         let read = file::restore(path, self.loader.device(), now.tensors());
-        now.sums = Sums::resumed(running, self.device());
+        // Between two epochs the sums are still those of the one before, and the next begins with none.
+        if at.step > 0 {
+            now.sums = Sums::resumed(running, self.device());
+        }
         self.now = Some(now);
         Ok(read?)
     }
@@ -198,17 +225,32 @@ impl<'a> Supernet<'a> {
         self.loader.device()
     }
 
-    /// Cross-entropy and logits of one batch.
-    fn loss(
-        &self,
-        net: &Net,
-        batch: &crate::data::Batch,
-        mixing: &Mixing<'_>,
-    ) -> Result<(Tensor, Tensor), SupernetError> {
-        Ok(autocast(self.device(), self.settings.precision, || {
-            let logits = net.forward(self.space, &batch.images, mixing);
-            (logits.to_kind(Kind::Float).cross_entropy_for_logits(&batch.labels), logits)
-        })?)
+    /// Cross-entropy of one batch, and the pass behind it.
+    fn loss(&self, net: &Net, batch: &Batch, mixing: &Mixing<'_>) -> Result<(Tensor, Pass), SupernetError> {
+        autocast(self.device(), self.settings.precision, || {
+            let pass = net.forward(self.space, &batch.images, mixing)?;
+            Ok((pass.logits.to_kind(Kind::Float).cross_entropy_for_logits(&batch.labels), pass))
+        })?
+    }
+
+    /// `batch` in parts that go through together, equal but for one image, each with its share of the images.
+    fn parts(&self, batch: &Batch, at: At) -> Result<Vec<(Batch, f64)>, SupernetError> {
+        let images = batch.labels.size()[0];
+        let together = i64::try_from(self.together(at.stage).step).unwrap_or(i64::MAX).max(1);
+        let count = images.unsigned_abs().div_ceil(together.unsigned_abs()).max(1).cast_signed();
+        let mut parts = Vec::new();
+        for part in 0..count {
+            let (first, end) = (images * part / count, images * (part + 1) / count);
+            let narrow = |tensor: &Tensor| tensor.f_narrow(0, first, end - first);
+            let batch = Batch { images: narrow(&batch.images)?, labels: narrow(&batch.labels)? };
+            #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52 images")]
+            parts.push((batch, (end - first) as f64 / images as f64));
+        }
+        Ok(parts)
+    }
+
+    fn together(&self, stage: u64) -> Together {
+        self.settings.together[usize::from(stage > 0)]
     }
 
     /// The batches of an epoch: training and selection, each in the order that its place in the search settles.
@@ -238,11 +280,13 @@ impl<'a> Supernet<'a> {
     fn step(&self, now: &mut Now<'a>, choices: &Choices, at: At, learning_rate: f64) -> Result<(), SupernetError> {
         let (_, training, _) = now.epoch.as_ref().expect("the epoch is entered");
         let batch = training.batch(at.step as usize)?;
-        let mixing = Mixing::constant(self.space, &now.net, choices, self.device())?;
-        let (loss, logits) = self.loss(&now.net, &batch, &mixing)?;
-        // A draw that cuts the output off leaves only the classifier's bias to learn.
-        loss.f_backward()?;
-        now.sums.add(&loss, &logits, &batch.labels);
+        let mixing = Mixing::new(&now.net, choices, Differentiated::Not, self.device())?;
+        for (part, share) in self.parts(&batch, at)? {
+            let (loss, pass) = self.loss(&now.net, &part, &mixing)?;
+            // A draw that cuts the output off leaves only the classifier's bias to learn.
+            (&loss * share).f_backward()?;
+            now.sums.add(&loss, &pass.logits, &part.labels);
+        }
         Ok(now.sgd.step(learning_rate)?)
     }
 
@@ -251,17 +295,31 @@ impl<'a> Supernet<'a> {
         let draw = mix(&[self.settings.seed, at.stage, u64::from(at.epoch), u64::from(at.step)]);
         let place = usize::try_from(draw % selection.batches() as u64).expect("a place among the batches");
         let batch = selection.batch(place)?;
-        let mixing = Mixing::learning(self.space, &now.net, choices, self.device())?;
-        let (loss, _) = self.loss(&now.net, &batch, &mixing)?;
-        let gradient = mixing.gradient(&loss)?;
-        let mut values = Vec::<f32>::try_from(Tensor::f_cat(&[gradient, loss.detach().f_view(1)?], 0)?)?;
-        let loss = f64::from(values.pop().unwrap_or(f32::NAN));
-        let mut numbers = values.into_iter().map(f64::from);
-        let mut gradient = Probabilities::zeros(self.space);
-        for slot in gradient.choices_mut().flatten() {
-            *slot = numbers.next().unwrap_or(f64::NAN);
+        let mut sum = TaskGradient { loss: 0.0, gradient: Probabilities::zeros(self.space) };
+        for (part, share) in self.parts(&batch, at)? {
+            let answer = self.part_gradient(now, choices, &part)?;
+            sum.loss += share * answer.loss;
+            sum.gradient.add_scaled(&answer.gradient, share);
         }
-        Ok(TaskGradient { loss, gradient })
+        Ok(sum)
+    }
+
+    /// The answer of a part of a batch.
+    fn part_gradient(&self, now: &Now<'a>, choices: &Choices, batch: &Batch) -> Result<TaskGradient, SupernetError> {
+        let mixing = Mixing::new(&now.net, choices, now.asked, self.device())?;
+        let (loss, pass) = self.loss(&now.net, batch, &mixing)?;
+        let judged = Judged {
+            space: self.space,
+            net: &now.net,
+            mixing: &mixing,
+            pass: &pass,
+            loss: &loss,
+            precision: self.settings.precision,
+        };
+        match now.asked {
+            Differentiated::ByOperators => judged.by_operators(),
+            Differentiated::ByWidths | Differentiated::Not => judged.by_widths(),
+        }
     }
 }
 
@@ -282,10 +340,18 @@ impl TaskLoss for Supernet<'_> {
         if self.settings.layout == Layout::ChannelsLast {
             make_channels_last(&parameters)?;
         }
+        trim();
         let WeightSettings { momentum, weight_decay, clip, .. } = self.settings.weights;
         let config = SgdConfig { momentum, weight_decay, nesterov: false, clip: Some(clip) };
         let sgd = Sgd::new(parameters, config)?;
-        self.now = Some(Now { net, sgd, epoch: None, sums: Sums::new(self.device()) });
+        self.now = Some(Now {
+            stage: stage.number(),
+            asked: Differentiated::by_choices_of(stage),
+            net,
+            sgd,
+            epoch: None,
+            sums: Sums::new(self.device()),
+        });
         Ok(())
     }
 
@@ -311,12 +377,13 @@ impl TaskLoss for Supernet<'_> {
     fn report(&mut self, likeliest: &Choices) -> Result<EpochReport, SupernetError> {
         let now = self.now.as_ref().expect("a stage is entered");
         let mut sums = Sums::new(self.device());
-        let mixing = Mixing::constant(self.space, &now.net, likeliest, self.device())?;
-        let epoch = self.loader.epoch(&self.splits.selection, REPORT_BATCH, Order::Sequential)?;
+        let mixing = Mixing::new(&now.net, likeliest, Differentiated::Not, self.device())?;
+        let together = self.together(now.stage).report;
+        let epoch = self.loader.epoch(&self.splits.selection, together, Order::Sequential)?;
         for number in 0..epoch.batches() {
             let batch = epoch.batch(number)?;
-            let (loss, logits) = tch::no_grad(|| self.loss(&now.net, &batch, &mixing))?;
-            sums.add(&loss, &logits, &batch.labels);
+            let (loss, pass) = tch::no_grad(|| self.loss(&now.net, &batch, &mixing))?;
+            sums.add(&loss, &pass.logits, &batch.labels);
         }
         let (validation_loss, validation_accuracy) = sums.means().unwrap_or((f64::NAN, f64::NAN));
         let train = now.sums.means();

@@ -4,10 +4,11 @@ use tch::{Device, Kind, Tensor};
 
 use super::SupernetError;
 use super::masks;
+use super::mixing::{Differentiated, Mixing};
 use crate::nn::{Module, Phase, fit_channels};
-use crate::search::{Choices, Paths, Stage};
+use crate::search::Stage;
 use crate::space::{Candidate, Edge, End, Inner, Space};
-use crate::torch::mix;
+use crate::torch::{add_scaled, mix};
 
 /// All modules of a stage.
 #[derive(Debug)]
@@ -20,11 +21,27 @@ pub(super) struct Net {
     channels: Vec<u64>,
     /// Prefix masks of each width choice that is searched now: `[options, channels]`.
     masks: Vec<Option<Tensor>>,
+    /// For each join, after which join its value is not needed any more.
+    last_use: Vec<usize>,
     device: Device,
 }
 
+/// What a pass leaves: all of it where it is to be differentiated by its operators, else the logits alone.
 #[derive(Debug)]
-struct Branch {
+pub(super) struct Pass {
+    /// `[batch, classes]`.
+    pub(super) logits: Tensor,
+    /// By join: what its edges read; nothing where the join is not alive.
+    pub(super) values: Vec<Option<Tensor>>,
+    /// By join: what its edges add up to, before its mask.
+    pub(super) sums: Vec<Option<Tensor>>,
+    /// By edge, by candidate: what it put out, where it ran.
+    pub(super) outputs: Vec<Vec<Option<Tensor>>>,
+}
+
+/// A candidate of an edge.
+#[derive(Debug)]
+pub(super) struct Branch {
     module: Module,
     /// By node of the module: the width choice that its channels follow, and the prefixes by option.
     masks: Vec<Option<(usize, Tensor)>>,
@@ -52,7 +69,11 @@ impl Net {
         }
         let last = channels[space.join(space.last()).width.0];
         let classifier = Module::new(&space.classifier_fragment(last)?, device, mix(&[seed, u64::MAX]))?;
-        let mut net = Self { edges: Vec::new(), classifier, channels, masks, device };
+        let mut last_use: Vec<usize> = (0..space.joins.len()).collect();
+        for edge in &space.edges {
+            last_use[edge.from.0] = last_use[edge.from.0].max(edge.to.0);
+        }
+        let mut net = Self { edges: Vec::new(), classifier, channels, masks, last_use, device };
         for (number, edge) in space.edges.iter().enumerate() {
             let mut branches = Vec::new();
             for (place, candidate) in space.candidates(edge).iter().enumerate() {
@@ -87,6 +108,16 @@ impl Net {
         Ok(Branch { module: Module::new(&network, self.device, seed)?, masks })
     }
 
+    /// Prefix masks of each width choice that is searched now.
+    pub(super) fn masks(&self) -> &[Option<Tensor>] {
+        &self.masks
+    }
+
+    /// The module and masks of a candidate; nothing for `zero` and for what the stage does not run.
+    pub(super) fn branch_of(&self, edge: usize, candidate: usize) -> Option<&Branch> {
+        self.edges[edge][candidate].as_ref()
+    }
+
     fn modules(&self) -> impl Iterator<Item = (String, &Module)> {
         let branches = self.edges.iter().enumerate().flat_map(|(edge, branches)| {
             let there = branches.iter().enumerate().filter_map(|(place, branch)| Some((place, branch.as_ref()?)));
@@ -108,33 +139,70 @@ impl Net {
         self.modules().flat_map(named).collect()
     }
 
-    /// Logits `[batch, classes]` of `images` `[batch, 3, height, width]`.
-    pub(super) fn forward(&self, space: &Space, images: &Tensor, mixing: &Mixing<'_>) -> Tensor {
+    /// The pass of `images` `[batch, 3, height, width]` under `mixing`.
+    pub(super) fn forward(&self, space: &Space, images: &Tensor, mixing: &Mixing<'_>) -> Result<Pass, SupernetError> {
         let alive = mixing.alive(space);
-        let mut values: Vec<Option<Tensor>> = vec![Some(images.shallow_clone())];
-        for (place, join) in space.joins.iter().enumerate().skip(1) {
-            let mut sum: Option<Tensor> = None;
-            let into = space.edges.iter().enumerate().filter(|(_, edge)| edge.to.0 == place && alive[place]);
-            for (number, edge) in into {
-                let Some(x) = values[edge.from.0].as_ref().filter(|_| alive[edge.from.0]) else { continue };
-                for (candidate, branch) in self.edges[number].iter().enumerate() {
-                    let Some(branch) = branch else { continue };
-                    let Some(y) = mixing.contribution((edge.operator.0, candidate), || branch.run(x, mixing)) else {
-                        continue;
-                    };
-                    sum = Some(match sum {
-                        None => y,
-                        Some(sum) => sum + y,
-                    });
-                }
+        let mut pass = Pass::new(space, images);
+        for place in 1..space.joins.len() {
+            let sum = if alive[place] { self.sum(space, place, &alive, mixing, &mut pass)? } else { None };
+            let mask = mixing.masks[space.joins[place].width.0].as_ref();
+            pass.values.push(match (&sum, mask) {
+                (Some(sum), Some(mask)) => Some(masks::apply(sum, mask)),
+                (Some(sum), None) => Some(sum.shallow_clone()),
+                (None, _) => None,
+            });
+            match mixing.differentiated {
+                Differentiated::ByOperators => pass.sums[place] = sum,
+                Differentiated::ByWidths | Differentiated::Not => self.drop_unused(place, &mut pass.values),
             }
-            values.push(sum.map(|sum| match mixing.masks[join.width.0].as_ref() {
-                None => sum,
-                Some(mask) => masks::apply(&sum, mask),
-            }));
         }
-        let last = values.pop().flatten().unwrap_or_else(|| self.nothing(space, images));
-        self.classifier.run(&last, Phase::Batch)
+        let last =
+            pass.values[space.last().0].as_ref().map_or_else(|| self.nothing(space, images), Tensor::shallow_clone);
+        pass.logits = self.classify(&last);
+        Ok(pass)
+    }
+
+    /// Logits behind the value of the last join.
+    pub(super) fn classify(&self, last: &Tensor) -> Tensor {
+        self.classifier.run(last, Phase::Batch)
+    }
+
+    /// What the edges into the join `place` add up to.
+    fn sum(
+        &self,
+        space: &Space,
+        place: usize,
+        alive: &[bool],
+        mixing: &Mixing<'_>,
+        pass: &mut Pass,
+    ) -> Result<Option<Tensor>, SupernetError> {
+        let mut sum = Sum::Nothing;
+        let into = space.edges.iter().enumerate().filter(|(_, edge)| edge.to.0 == place && alive[edge.from.0]);
+        for (number, edge) in into {
+            let Some(x) = pass.values[edge.from.0].as_ref() else { continue };
+            for (candidate, branch) in self.edges[number].iter().enumerate() {
+                let weight = mixing.weight(edge.operator.0, candidate);
+                let Some(branch) = branch.as_ref().filter(|_| weight != 0.0) else { continue };
+                let y = branch.run(x, mixing);
+                if mixing.differentiated == Differentiated::ByOperators {
+                    pass.outputs[number][candidate] = Some(y.detach());
+                }
+                sum = sum.add(y, weight)?;
+            }
+        }
+        let sum = sum.into_tensor();
+        let learns = mixing.differentiated == Differentiated::ByOperators;
+        // Behind what has no weights, such as a pool of the image, nothing else asks for a gradient.
+        Ok(sum.map(|sum| if learns && !sum.requires_grad() { sum.set_requires_grad(true) } else { sum }))
+    }
+
+    /// Drops the values of joins that no edge behind the join `place` reads.
+    fn drop_unused(&self, place: usize, values: &mut [Option<Tensor>]) {
+        for (value, &last) in values.iter_mut().zip(&self.last_use).take(place) {
+            if last <= place {
+                *value = None;
+            }
+        }
     }
 
     /// Zeros in the shape of the last join: what is left where a draw cuts the output off.
@@ -146,129 +214,55 @@ impl Net {
     }
 }
 
+impl Pass {
+    fn new(space: &Space, images: &Tensor) -> Self {
+        let none = |count: usize| (0..count).map(|_| None).collect();
+        let outputs = |edge: &Edge| none(space.operators[edge.operator.0].candidates.len());
+        Self {
+            logits: Tensor::new(),
+            values: vec![Some(images.shallow_clone())],
+            sums: none(space.joins.len()),
+            outputs: space.edges.iter().map(outputs).collect(),
+        }
+    }
+}
+
 impl Branch {
-    fn run(&self, x: &Tensor, mixing: &Mixing<'_>) -> Tensor {
+    /// The candidate's output on `x`.
+    pub(super) fn run(&self, x: &Tensor, mixing: &Mixing<'_>) -> Tensor {
         self.module.forward(x, Phase::Batch, |node, value| match &self.masks[node.index()] {
             None => value,
-            Some((width, prefixes)) => masks::apply(&value, &mixing.weights[*width].matmul(prefixes)),
+            Some((width, prefixes)) => masks::apply(&value, &mixing.widths[*width].matmul(prefixes)),
         })
     }
 }
 
-/// The mixing weights of a step as tensors.
-#[derive(Debug)]
-pub(super) struct Mixing<'a> {
-    choices: &'a Choices,
-    /// One number for every option of every choice, operators first; learns in an architecture step.
-    flat: Tensor,
-    /// Where each operator choice starts in `flat`.
-    operators: Vec<i64>,
-    /// Weights of each width choice, `[options]`.
-    weights: Vec<Tensor>,
-    /// Mask of each width choice that is searched now, `[channels]`.
-    masks: Vec<Option<Tensor>>,
-    learns: bool,
+/// A weighted sum under way, in one tensor of its own from the second term on.
+enum Sum {
+    Nothing,
+    One(Tensor, f64),
+    Several(Tensor),
 }
 
-impl<'a> Mixing<'a> {
-    /// Weights that do not learn.
-    pub(super) fn constant(
-        space: &Space,
-        net: &Net,
-        choices: &'a Choices,
-        device: Device,
-    ) -> Result<Self, SupernetError> {
-        Self::new(space, net, choices, device, false)
-    }
-
-    /// Weights whose gradient is asked for.
-    pub(super) fn learning(
-        space: &Space,
-        net: &Net,
-        choices: &'a Choices,
-        device: Device,
-    ) -> Result<Self, SupernetError> {
-        Self::new(space, net, choices, device, true)
-    }
-
-    fn new(
-        space: &Space,
-        net: &Net,
-        choices: &'a Choices,
-        device: Device,
-        learns: bool,
-    ) -> Result<Self, SupernetError> {
-        #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
-        let numbers: Vec<f32> = choices.weights.choices().flatten().map(|&weight| weight as f32).collect();
-        let flat = Tensor::f_from_slice(&numbers)?.f_to_device(device)?.f_set_requires_grad(learns)?;
-        let mut first = 0;
-        let mut operators = Vec::with_capacity(space.operators.len());
-        for choice in &space.operators {
-            operators.push(first);
-            first += choice.candidates.len() as i64;
-        }
-        let mut weights = Vec::with_capacity(space.widths.len());
-        let mut masks = Vec::with_capacity(space.widths.len());
-        for (choice, prefixes) in space.widths.iter().zip(&net.masks) {
-            let options = choice.options.len() as i64;
-            let weight = flat.f_narrow(0, first, options)?;
-            masks.push(prefixes.as_ref().map(|prefixes| weight.f_matmul(prefixes)).transpose()?);
-            weights.push(weight);
-            first += options;
-        }
-        Ok(Self { choices, flat, operators, weights, masks, learns })
-    }
-
-    /// Gradient of `loss` by every mixing weight, in the order of the choices.
-    pub(super) fn gradient(&self, loss: &Tensor) -> Result<Tensor, SupernetError> {
-        let gradients = Tensor::f_run_backward(&[loss], &[&self.flat], false, false)?;
-        match gradients.into_iter().next() {
-            Some(gradient) if gradient.defined() => Ok(gradient),
-            _ => Ok(self.flat.detach().f_zeros_like()?),
-        }
-    }
-
-    fn weight(&self, operator: usize, candidate: usize) -> f64 {
-        self.choices.weights.operators[operator][candidate]
-    }
-
-    /// Joins that have a source and reach the output: with one drawn path, over the edges that it has.
-    fn alive(&self, space: &Space) -> Vec<bool> {
-        let cut = |edge: &Edge| match self.choices.paths {
-            Paths::Full => false,
-            Paths::Sampled | Paths::One => {
-                let zero = space.operators[edge.operator.0].zero();
-                zero.is_some_and(|zero| self.weight(edge.operator.0, zero) == 1.0)
-            }
+impl Sum {
+    /// Adds `weight * y`.
+    fn add(self, y: Tensor, weight: f64) -> Result<Self, SupernetError> {
+        let mut sum = match self {
+            Self::Nothing => return Ok(Self::One(y, weight)),
+            Self::One(first, weight) => first * weight,
+            Self::Several(sum) => sum,
         };
-        let live = space.live(cut);
-        let mut alive = vec![false; space.joins.len()];
-        for (edge, _) in space.edges.iter().zip(live).filter(|(_, live)| *live) {
-            alive[edge.from.0] = true;
-            alive[edge.to.0] = true;
-        }
-        alive
+        add_scaled(&mut sum, &y, weight)?;
+        Ok(Self::Several(sum))
     }
 
-    /// What a candidate adds to its join: its output times its weight. On a drawn path a candidate that was not drawn
-    /// adds nothing, but its output times its weight of nought carries the weight's gradient (straight-through).
-    fn contribution(&self, (operator, candidate): (usize, usize), run: impl FnOnce() -> Tensor) -> Option<Tensor> {
-        let weight = self.weight(operator, candidate);
-        let as_tensor = || self.flat.narrow(0, self.operators[operator] + candidate as i64, 1).view([1, 1, 1, 1]);
-        let only = self.choices.weights.operators[operator].len() == 1;
-        match (self.choices.paths, self.learns) {
-            _ if only => Some(run()),
-            (Paths::Full, true) => {
-                let y = run();
-                Some(&y * as_tensor().to_kind(y.kind()))
-            }
-            (Paths::Full, false) => Some(run() * weight),
-            (Paths::Sampled | Paths::One, false) => (weight == 1.0).then(run),
-            (Paths::One, true) if weight != 1.0 => None,
-            (Paths::Sampled | Paths::One, true) => {
-                let y = if weight == 1.0 { run() } else { tch::no_grad(run) };
-                Some(&y * as_tensor().to_kind(y.kind()))
-            }
+    /// The sum: never a handle of a term, whose gradient would be another.
+    fn into_tensor(self) -> Option<Tensor> {
+        match self {
+            Self::Nothing => None,
+            Self::One(only, 1.0) => Some(only.alias()),
+            Self::One(only, weight) => Some(only * weight),
+            Self::Several(sum) => Some(sum),
         }
     }
 }

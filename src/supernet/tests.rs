@@ -50,6 +50,7 @@ fn settings(seed: u64) -> SupernetSettings {
         precision: Precision::Float32,
         layout: Layout::Contiguous,
         augment: Augment::STANDARD,
+        together: [Together::WHOLE; 2],
     }
 }
 
@@ -112,9 +113,9 @@ fn hard_masks_give_the_logits_of_the_sliced_network() {
         let architecture = architecture(&space, operators, |place| place + offset);
         for stage in [Stage::Widths { operators: architecture.operators.clone() }, Stage::Whole] {
             let net = Net::new(&space, &stage, Device::Cpu, 5).unwrap();
-            let choices = one_hot(&space, &architecture, Paths::Sampled);
-            let mixing = Mixing::constant(&space, &net, &choices, Device::Cpu).unwrap();
-            let masked = net.forward(&space, &images, &mixing);
+            let choices = one_hot(&space, &architecture, Paths::ONE);
+            let mixing = Mixing::new(&net, &choices, Differentiated::Not, Device::Cpu).unwrap();
+            let masked = net.forward(&space, &images, &mixing).unwrap().logits;
             let exact = sliced(&space, &net, &architecture).run(&images, Phase::Batch);
             let difference = (masked - exact).abs().max().double_value(&[]);
             assert!(difference < 1e-4, "{operators:?}, {stage:?}: {difference}");
@@ -148,6 +149,158 @@ fn the_gradient_of_a_mixture_is_its_central_difference() {
     }
 }
 
+/// Mixing weights of which every operator choice has `count` above nought.
+fn several(space: &Space, count: usize) -> Choices {
+    let mut weights = Probabilities::uniform(space);
+    for (number, choice) in weights.operators.iter_mut().enumerate() {
+        let length = choice.len();
+        let chosen: Vec<usize> = match count.min(length) {
+            // Not `zero`, the last: every join is to be reached.
+            1 => vec![number % (length - 1).max(1)],
+            count => (0..count).map(|place| (number + 2 * place) % length).collect(),
+        };
+        choice.fill(0.0);
+        for (place, &chosen) in chosen.iter().enumerate() {
+            // 1/3 and 2/3 of two, 1/6, 2/6 and 3/6 of three.
+            choice[chosen] = (place + 1) as f64 / (chosen_sum(count.min(length)) as f64);
+        }
+    }
+    Choices { weights, paths: Paths::Full }
+}
+
+/// `1 + 2 + .. + count`.
+fn chosen_sum(count: usize) -> usize {
+    count * (count + 1) / 2
+}
+
+#[test]
+fn a_join_is_the_weighted_sum_of_the_candidates_that_run() {
+    let space = space();
+    let stage = Stage::Operators { widths: space.first().widths };
+    let net = Net::new(&space, &stage, Device::Cpu, 5).unwrap();
+    let images = Tensor::randn([4, 3, 32, 32], (Kind::Float, Device::Cpu));
+    for count in [1, 2, 3, 5] {
+        let choices = several(&space, count);
+        let mixing = Mixing::new(&net, &choices, Differentiated::ByOperators, Device::Cpu).unwrap();
+        let pass = net.forward(&space, &images, &mixing).unwrap();
+        // Naively: every join a sum from zeros over all edges into it and all candidates.
+        let mut values: Vec<Tensor> = vec![images.shallow_clone()];
+        for join in 1..space.joins.len() {
+            let mut sum: Option<Tensor> = None;
+            for (number, edge) in space.edges.iter().enumerate().filter(|(_, edge)| edge.to.0 == join) {
+                for (candidate, &weight) in choices.weights.operators[edge.operator.0].iter().enumerate() {
+                    let Some(branch) = net.branch_of(number, candidate) else { continue };
+                    let y = branch.run(&values[edge.from.0], &mixing) * weight;
+                    sum = Some(sum.map_or_else(|| y.shallow_clone(), |sum| sum + &y));
+                }
+            }
+            values.push(sum.unwrap());
+            let Some(found) = &pass.sums[join] else { continue };
+            let difference = (found - &values[join]).abs().max().double_value(&[]);
+            assert!(difference < 1e-5, "{count} candidates, join {join}: {difference}");
+        }
+        assert!(pass.sums[space.last().0].is_some());
+    }
+}
+
+/// Cross-entropy with every candidate run and multiplied by its weight, a tensor for each choice.
+fn naive_loss(space: &Space, net: &Net, batch: &Batch, weights: &[Tensor], mixing: &Mixing<'_>) -> Tensor {
+    let mut values: Vec<Tensor> = vec![batch.images.shallow_clone()];
+    for join in 1..space.joins.len() {
+        let mut terms = Vec::new();
+        for (number, edge) in space.edges.iter().enumerate().filter(|(_, edge)| edge.to.0 == join) {
+            for candidate in 0..space.operators[edge.operator.0].candidates.len() {
+                let Some(branch) = net.branch_of(number, candidate) else { continue };
+                let weight = weights[edge.operator.0].narrow(0, candidate as i64, 1).view([1, 1, 1, 1]);
+                terms.push(branch.run(&values[edge.from.0], mixing) * weight);
+            }
+        }
+        values.push(Tensor::stack(&terms, 0).sum_dim_intlist([0].as_slice(), false, Kind::Float));
+    }
+    net.classify(&values[space.last().0]).cross_entropy_for_logits(&batch.labels)
+}
+
+#[test]
+fn the_gradient_by_an_operator_is_that_of_the_naive_sum_whether_it_ran_or_not() {
+    let space = space();
+    let data = dataset();
+    let splits = splits(&data);
+    let loader = Loader::new(&data, Augment::NONE, Layout::Contiguous).unwrap();
+    let mut supernet = Supernet::new(&space, &splits, &loader, settings(3));
+    let at = At { stage: 0, epoch: 0, step: 0 };
+    supernet.enter(&Stage::Operators { widths: space.first().widths }).unwrap();
+    for count in [1, 2, 5] {
+        let choices = several(&space, count);
+        let answer = supernet.evaluate(&choices, at).unwrap();
+        let now = supernet.now.as_ref().unwrap();
+        let selection = &now.epoch.as_ref().unwrap().2;
+        let weights: Vec<Tensor> = choices
+            .weights
+            .operators
+            .iter()
+            .map(|choice| Tensor::from_slice(choice).to_kind(Kind::Float).set_requires_grad(true))
+            .collect();
+        let mixing = Mixing::new(&now.net, &choices, Differentiated::Not, Device::Cpu).unwrap();
+        let place = mix(&[3, 0, 0, 0]) % selection.batches() as u64;
+        let batch = selection.batch(usize::try_from(place).unwrap()).unwrap();
+        let loss = naive_loss(&space, &now.net, &batch, &weights, &mixing);
+        assert!((loss.double_value(&[]) - answer.loss).abs() < 1e-5);
+        loss.backward();
+        for (operator, weights) in weights.iter().enumerate().filter(|(_, weights)| weights.size()[0] > 1) {
+            let wanted: Vec<f64> = Vec::try_from(weights.grad().to_kind(Kind::Double)).unwrap();
+            for (found, wanted) in answer.gradient.operators[operator].iter().zip(wanted) {
+                let near = (found - wanted).abs() < 1e-4 + 1e-3 * wanted.abs();
+                assert!(near, "{count} run, choice {operator}: {found} is not {wanted}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_step_in_parts_is_the_mean_of_its_parts() {
+    let space = space();
+    let data = dataset();
+    let splits = splits(&data);
+    let loader = Loader::new(&data, Augment::NONE, Layout::Contiguous).unwrap();
+    let chosen = architecture(&space, [0, 1, 2], |_| 1);
+    let stage = Stage::Operators { widths: chosen.widths.clone() };
+    let choices = several(&space, 2);
+    let at = At { stage: 0, epoch: 0, step: 0 };
+    let plain = WeightSettings { momentum: 0.0, clip: 1e9, ..settings(1).weights };
+    let entered = |together| {
+        let together = [Together { step: together, report: 32 }; 2];
+        let mut supernet =
+            Supernet::new(&space, &splits, &loader, SupernetSettings { weights: plain, together, ..settings(1) });
+        supernet.enter(&stage).unwrap();
+        supernet
+    };
+    // 16 images, at most 7 together: parts of 5, 5 and 6.
+    let mut parted = entered(7);
+    let answer = parted.evaluate(&choices, at).unwrap();
+    parted.weight_step(&choices, at, 0.5).unwrap();
+    let whole = entered(usize::MAX);
+    let mut whole = whole;
+    let now = whole.enter_epoch(at).unwrap();
+    let batch = now.epoch.as_ref().unwrap().1.batch(0).unwrap();
+    let mixing = Mixing::new(&now.net, &choices, Differentiated::Not, Device::Cpu).unwrap();
+    let mut loss = Tensor::zeros([], (Kind::Float, Device::Cpu));
+    for (first, length) in [(0, 5), (5, 5), (10, 6)] {
+        let part =
+            Batch { images: batch.images.narrow(0, first, length), labels: batch.labels.narrow(0, first, length) };
+        loss += whole.loss(&now.net, &part, &mixing).unwrap().0 * (length as f64 / 16.0);
+    }
+    loss.backward();
+    for (found, start) in parted.now.as_ref().unwrap().net.parameters().iter().zip(now.net.parameters()) {
+        let wanted = if start.grad().defined() { start.detach() - start.grad() * 0.5 } else { start.detach() };
+        assert!((found.detach() - wanted).abs().max().double_value(&[]) < 1e-6);
+    }
+    whole.now = Some(now);
+    // Batch norms of all images together give another loss.
+    assert_ne!(whole.evaluate(&choices, at).unwrap().loss, answer.loss);
+    // The report of the training loss counts every image once.
+    assert_eq!(parted.now.as_ref().unwrap().sums.images, 16);
+}
+
 #[test]
 fn a_drawn_path_has_a_gradient_by_every_candidate_of_its_edges() {
     let space = space();
@@ -157,7 +310,7 @@ fn a_drawn_path_has_a_gradient_by_every_candidate_of_its_edges() {
     let mut supernet = Supernet::new(&space, &splits, &loader, settings(1));
     let chosen = architecture(&space, [0, 1, 3], |_| 1);
     supernet.enter(&Stage::Operators { widths: chosen.widths.clone() }).unwrap();
-    let choices = one_hot(&space, &chosen, Paths::Sampled);
+    let choices = one_hot(&space, &chosen, Paths::ONE);
     let answer = supernet.evaluate(&choices, At { stage: 0, epoch: 0, step: 0 }).unwrap();
     let searched = answer.gradient.operators.iter().filter(|choice| choice.len() == 5);
     for choice in searched {
@@ -178,7 +331,7 @@ fn one_path_alone_has_the_gradient_of_its_own_candidates_and_no_other() {
     supernet.enter(&Stage::Operators { widths: chosen.widths.clone() }).unwrap();
     let mut ask =
         |paths| supernet.evaluate(&one_hot(&space, &chosen, paths), At { stage: 0, epoch: 0, step: 0 }).unwrap();
-    let (alone, all) = (ask(Paths::One), ask(Paths::Sampled));
+    let (alone, all) = (ask(Paths::Alone), ask(Paths::ONE));
     assert!((alone.loss - all.loss).abs() < 1e-6);
     for ((alone, all), &chosen) in alone.gradient.operators.iter().zip(&all.gradient.operators).zip(&chosen.operators) {
         for (place, (alone, all)) in alone.iter().zip(all).enumerate() {
@@ -189,7 +342,7 @@ fn one_path_alone_has_the_gradient_of_its_own_candidates_and_no_other() {
 }
 
 #[test]
-fn a_weight_step_moves_the_drawn_path_alone() {
+fn a_weight_step_moves_the_drawn_paths_alone() {
     let space = space();
     let data = dataset();
     let splits = splits(&data);
@@ -199,15 +352,18 @@ fn a_weight_step_moves_the_drawn_path_alone() {
     supernet.enter(&Stage::Operators { widths: chosen.widths.clone() }).unwrap();
     let before: Vec<(String, Tensor)> =
         supernet.now.as_ref().unwrap().net.tensors().into_iter().map(|(n, t)| (n, t.detach().copy())).collect();
-    let choices = one_hot(&space, &chosen, Paths::Sampled);
+    let mut choices = one_hot(&space, &chosen, Paths::ONE);
+    // Two of the first searched choice, one of the others.
+    let two = (0..space.operators.len()).find(|&o| space.operators[o].candidates.len() > 1).unwrap();
+    choices.weights.operators[two] = vec![0.25, 0.75, 0.0, 0.0, 0.0];
     supernet.weight_step(&choices, At { stage: 0, epoch: 0, step: 0 }, 0.1).unwrap();
     let after = supernet.now.as_ref().unwrap().net.tensors();
     for ((name, old), (_, new)) in before.iter().zip(&after) {
         let edge =
             name.strip_prefix("edge").and_then(|rest| rest.split('.').next()).and_then(|n| n.parse::<usize>().ok());
         let drawn = edge.is_none_or(|edge| {
-            let operator = space.edges[edge].operator.0;
-            name.contains(&format!("candidate{:03}", chosen.operators[operator]))
+            let weights = &choices.weights.operators[space.edges[edge].operator.0];
+            weights.iter().enumerate().any(|(c, &weight)| weight > 0.0 && name.contains(&format!("candidate{c:03}")))
         });
         let statistic = name.contains("running");
         assert_eq!(old.equal(new), !drawn || statistic, "{name}");
@@ -224,7 +380,7 @@ fn a_draw_that_cuts_the_output_off_is_no_end() {
     let cut = architecture(&space, [4, 4, 4], |_| 1);
     supernet.enter(&Stage::Operators { widths: cut.widths.clone() }).unwrap();
     let at = At { stage: 0, epoch: 0, step: 0 };
-    let choices = one_hot(&space, &cut, Paths::Sampled);
+    let choices = one_hot(&space, &cut, Paths::ONE);
     supernet.weight_step(&choices, at, 0.1).unwrap();
     let answer = supernet.evaluate(&choices, at).unwrap();
     assert!(answer.loss.is_finite());
@@ -241,7 +397,7 @@ fn equal_seeds_give_equal_bits_and_a_checkpoint_goes_on_as_if_nothing_was() {
     let path = folder.path().join("s.safetensors");
     let chosen = architecture(&space, [0, 1, 2], |_| 1);
     let stage = Stage::Operators { widths: chosen.widths.clone() };
-    let choices = one_hot(&space, &chosen, Paths::Sampled);
+    let choices = one_hot(&space, &chosen, Paths::ONE);
     let step = |supernet: &mut Supernet<'_>, step| {
         supernet.weight_step(&choices, At { stage: 0, epoch: 0, step }, 0.1).unwrap();
     };
@@ -261,6 +417,11 @@ fn equal_seeds_give_equal_bits_and_a_checkpoint_goes_on_as_if_nothing_was() {
     let (a, b) = (whole.report(&choices).unwrap(), resumed.report(&choices).unwrap());
     assert_eq!(a, b);
     assert_eq!(whole.now.as_ref().unwrap().sums.images, 32);
+    // An epoch that begins after what was saved begins with no sums.
+    let mut next = Supernet::new(&space, &splits, &loader, settings(1));
+    next.enter(&stage).unwrap();
+    next.load(&path, At { epoch: 1, ..at(0) }, serde_json::from_str(&running).unwrap()).unwrap();
+    assert_eq!(next.now.as_ref().unwrap().sums.images, 0);
     for ((name, a), (_, b)) in tensors(&whole).iter().zip(&tensors(&resumed)) {
         assert!(a.equal(b), "{name}");
     }

@@ -25,6 +25,7 @@ unsafe extern "C" {
     fn systole_last_error() -> *const c_char;
     fn systole_channels_last(tensor: *const C_tensor) -> *mut C_tensor;
     fn systole_is_channels_last(tensor: *const C_tensor) -> c_int;
+    fn systole_add_scaled(sum: *const C_tensor, other: *const C_tensor, alpha: f64) -> c_int;
     fn systole_autocast_get(cuda: c_int, out: *mut c_int) -> c_int;
     fn systole_autocast_set(cuda: c_int, enabled: c_int, dtype: c_int) -> c_int;
     safe fn systole_autocast_enter();
@@ -32,6 +33,8 @@ unsafe extern "C" {
     safe fn systole_deterministic(on: c_int) -> c_int;
     safe fn systole_allow_tf32(on: c_int) -> c_int;
     fn systole_cuda_memory(device: c_int, out: *mut i64) -> c_int;
+    safe fn systole_trim();
+    fn systole_cuda_free(device: c_int, out: *mut i64) -> c_int;
     safe fn systole_cuda_reset_peak(device: c_int) -> c_int;
     fn systole_clear_grads(parameters: *const *const C_tensor, count: i64) -> c_int;
     fn systole_sgd_step(
@@ -76,6 +79,11 @@ pub(super) fn is_channels_last(tensor: &Tensor) -> bool {
     unsafe { systole_is_channels_last(tensor.as_ptr()) != 0 }
 }
 
+pub(super) fn add_scaled(sum: &mut Tensor, other: &Tensor, alpha: f64) -> Result<(), TorchError> {
+    // SAFETY: both pointers are those of live tensors.
+    check(unsafe { systole_add_scaled(sum.as_ptr(), other.as_ptr(), alpha) })
+}
+
 /// Whether autocast is on, and the number of its type.
 pub(super) fn autocast_get(cuda: bool) -> Result<(bool, c_int), TorchError> {
     let mut out = [0; 2];
@@ -110,6 +118,18 @@ pub(super) fn cuda_memory(device: usize) -> Result<[i64; 4], TorchError> {
     let mut out = [0; 4];
     // SAFETY: the shim writes four integers.
     check(unsafe { systole_cuda_memory(index(device), out.as_mut_ptr()) })?;
+    Ok(out)
+}
+
+pub(super) fn trim() {
+    systole_trim();
+}
+
+/// Free and total memory of the device, in bytes.
+pub(super) fn cuda_free(device: usize) -> Result<[i64; 2], TorchError> {
+    let mut out = [0; 2];
+    // SAFETY: the shim writes two integers.
+    check(unsafe { systole_cuda_free(index(device), out.as_mut_ptr()) })?;
     Ok(out)
 }
 

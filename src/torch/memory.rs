@@ -1,4 +1,4 @@
-//! The most memory that a run has held.
+//! The memory of a run: the most that it has held, what it holds, what it may hold.
 
 use tch::Device;
 
@@ -17,10 +17,68 @@ pub fn peak(device: Device) -> Result<Option<Bytes>, TorchError> {
             let [_, allocated_peak, _, _] = ffi::cuda_memory(index)?;
             Ok(u64::try_from(allocated_peak).ok().map(Bytes))
         }
+        Device::Cpu | Device::Mps | Device::Vulkan => Ok(own_status().and_then(|status| kib_line(&status, "VmHWM:"))),
+    }
+}
+
+/// Memory in use now: of the whole process for the CPU, of libtorch's allocator for a CUDA device.
+///
+/// Nothing where the system does not tell (the CPU outside Linux).
+///
+/// # Errors
+/// Where the allocator of the CUDA device does not answer.
+pub fn present(device: Device) -> Result<Option<Bytes>, TorchError> {
+    match device {
+        Device::Cuda(index) => {
+            let [allocated, ..] = ffi::cuda_memory(index)?;
+            Ok(u64::try_from(allocated).ok().map(Bytes))
+        }
+        Device::Cpu | Device::Mps | Device::Vulkan => Ok(own_status().and_then(|status| kib_line(&status, "VmRSS:"))),
+    }
+}
+
+/// The most that [`present`] could grow to: with what is free on the machine, within its control group's limit, or on
+/// the CUDA device.
+///
+/// Nothing where the system does not tell.
+///
+/// # Errors
+/// Where the allocator of the CUDA device does not answer.
+pub fn most(device: Device) -> Result<Option<Bytes>, TorchError> {
+    match device {
+        Device::Cuda(index) => {
+            let [_, _, reserved, _] = ffi::cuda_memory(index)?;
+            let [free, _] = ffi::cuda_free(index)?;
+            Ok(u64::try_from(free.saturating_add(reserved)).ok().map(Bytes))
+        }
         Device::Cpu | Device::Mps | Device::Vulkan => {
-            Ok(std::fs::read_to_string("/proc/self/status").ok().and_then(|status| high_water_mark(&status)))
+            let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+            let Some((Bytes(free), Bytes(now))) = kib_line(&text, "MemAvailable:").zip(present(device)?) else {
+                return Ok(None);
+            };
+            Ok(Some(control_group_limit().map_or(Bytes(free + now), |limit| limit.min(Bytes(free + now)))))
         }
     }
+}
+
+/// `memory.max` of the process's control group (version 2), where it sets one.
+fn control_group_limit() -> Option<Bytes> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let text = std::fs::read_to_string(format!("/sys/fs/cgroup{group}/memory.max")).ok()?;
+    text.trim().parse().ok().map(Bytes)
+}
+
+fn own_status() -> Option<String> {
+    std::fs::read_to_string("/proc/self/status").ok()
+}
+
+/// Gives what the host's heap holds free back to the system, where the C library can.
+///
+/// Aligned pieces of one size leave gaps that the next of that size do not fit: after many tensors were laid out anew,
+/// as much again as they take may lie free.
+pub fn trim() {
+    ffi::trim();
 }
 
 /// Forgets the peak of a CUDA device so far; the process's peak on the CPU stays, since it is the kernel's.
@@ -34,10 +92,9 @@ pub fn reset_peak(device: Device) -> Result<(), TorchError> {
     }
 }
 
-/// The line `VmHWM:   1234 kB` of a process's status.
-fn high_water_mark(status: &str) -> Option<Bytes> {
-    let kib: u64 =
-        status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()?;
+/// The line `VmHWM:   1234 kB` of a file of the kernel, given its first word.
+fn kib_line(text: &str, word: &str) -> Option<Bytes> {
+    let kib: u64 = text.lines().find_map(|line| line.strip_prefix(word))?.split_whitespace().next()?.parse().ok()?;
     Some(Bytes(kib * 1024))
 }
 
@@ -46,8 +103,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_high_water_mark_is_read_in_kib() {
-        assert_eq!(high_water_mark("Name:\tsystole\nVmHWM:\t    1200 kB\nVmRSS:\t 900 kB\n"), Some(Bytes(1200 * 1024)));
-        assert_eq!(high_water_mark("Name:\tsystole\n"), None);
+    fn a_line_of_the_kernel_is_read_in_kib() {
+        let status = "Name:\tsystole\nVmHWM:\t    1200 kB\nVmRSS:\t 900 kB\n";
+        assert_eq!(kib_line(status, "VmHWM:"), Some(Bytes(1200 * 1024)));
+        assert_eq!(kib_line(status, "VmRSS:"), Some(Bytes(900 * 1024)));
+        assert_eq!(kib_line("Name:\tsystole\n", "VmHWM:"), None);
+    }
+
+    #[test]
+    fn a_process_holds_no_more_than_its_peak_and_than_it_may() {
+        let [present, peak, most] = [present, peak, most].map(|ask| ask(Device::Cpu).unwrap().unwrap());
+        assert!(Bytes(1 << 20) < present && present <= peak && present <= most, "{present:?} {peak:?} {most:?}");
     }
 }

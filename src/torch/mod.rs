@@ -2,6 +2,7 @@
 //!
 //! The only room with `unsafe` and C++: what `tch` lacks is in `shim.cpp`, behind the private `ffi`.
 
+mod arithmetic;
 mod autocast;
 mod device;
 mod error;
@@ -13,6 +14,7 @@ pub mod memory;
 mod seed;
 mod sgd;
 
+pub use arithmetic::add_scaled;
 pub use autocast::{Precision, UnknownPrecision, autocast};
 pub use device::{DeviceChoice, device_name, open, version};
 pub use error::TorchError;

@@ -5,6 +5,10 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/GradMode.h>
 
+#ifdef __linux__
+#include <malloc.h>
+#endif
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -50,6 +54,11 @@ at::Tensor *systole_channels_last(const at::Tensor *tensor) {
 
 int systole_is_channels_last(const at::Tensor *tensor) {
   return tensor->dim() == 4 && tensor->is_contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+// sum += alpha * other, in place, with its gradient.
+int systole_add_scaled(const at::Tensor *sum, const at::Tensor *other, double alpha) {
+  return guarded([&] { sum->add_(*other, alpha); });
 }
 
 // out: enabled (0 or 1), dtype
@@ -98,6 +107,22 @@ int systole_cuda_memory(int device, int64_t *out) {
     out[1] = stats.allocated_bytes[0].peak;
     out[2] = stats.reserved_bytes[0].current;
     out[3] = stats.reserved_bytes[0].peak;
+  });
+}
+
+// Gives free pages of the heap back to the system; the host's, so for every device.
+void systole_trim() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
+// out: free, total, in bytes
+int systole_cuda_free(int device, int64_t *out) {
+  return guarded([&] {
+    auto [free, total] = at::getDeviceAllocator(at::kCUDA)->getMemoryInfo(static_cast<c10::DeviceIndex>(device));
+    out[0] = static_cast<int64_t>(free);
+    out[1] = static_cast<int64_t>(total);
   });
 }
 

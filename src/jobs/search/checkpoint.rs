@@ -50,6 +50,9 @@ pub(super) struct Checkpoint {
     /// Most memory in use at a time, over all sittings.
     #[serde(default)]
     pub(super) peak_memory_bytes: Bytes,
+    /// The same until the last epoch of the search.
+    #[serde(default)]
+    pub(super) search_peak_memory_bytes: Bytes,
 }
 
 impl Checkpoint {

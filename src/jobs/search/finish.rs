@@ -110,6 +110,7 @@ impl Finish<'_> {
             search_seconds: checkpoint.search_seconds,
             train_seconds: checkpoint.train_seconds,
             peak_memory_bytes: checkpoint.peak_memory_bytes,
+            search_peak_memory_bytes: Some(checkpoint.search_peak_memory_bytes).filter(|peak| peak.0 > 0),
             accuracy: Accuracy {
                 validation: trained.and_then(|trained| trained.validation),
                 test: trained.and_then(|trained| trained.test),

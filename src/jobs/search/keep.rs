@@ -78,6 +78,9 @@ impl<'a> Keep<'a> {
     fn write(&mut self, name: Option<String>, began: f64) -> Result<(), SearchJobError> {
         self.count();
         self.note_peak()?;
+        if self.phase == Phase::Search {
+            self.checkpoint.search_peak_memory_bytes = self.checkpoint.peak_memory_bytes;
+        }
         self.checkpoint.checkpoints += 1;
         self.checkpoint.write(self.run.folder, name)?;
         self.pace.made(began, self.progress.seconds());

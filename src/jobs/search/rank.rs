@@ -55,7 +55,7 @@ pub(super) fn judge(
     let space = &run.job.space;
     let mut judged = Vec::new();
     for architecture in search::uniform(space, stage, run.job.settings.seed, count) {
-        let choices = Choices { weights: Probabilities::one_hot(space, &architecture), paths: Paths::Sampled };
+        let choices = Choices { weights: Probabilities::one_hot(space, &architecture), paths: Paths::ONE };
         let inherited = supernet.report(&choices)?.validation_accuracy;
         let Architecture { operators, widths } = architecture;
         judged.push(Ranked { stage: stage.name(), operators, widths, inherited, alone: Alone::ToCome });

@@ -1,7 +1,7 @@
 //! Which method searches, as it is meant.
 
+use super::super::paths::Paths;
 use super::super::sample::{Draw, Temperature};
-use super::super::task::Paths;
 use crate::cost::Probabilities;
 use rand_chacha::ChaCha8Rng;
 
@@ -81,7 +81,7 @@ impl Method {
     pub fn paths(self, asked: Paths) -> Paths {
         match self {
             Self::Darts { .. } => Paths::Full,
-            Self::Gdas => Paths::One,
+            Self::Gdas => Paths::Alone,
             Self::Systole | Self::Random { .. } | Self::Synflow { .. } | Self::Evolution(_) => asked,
         }
     }

@@ -1,9 +1,10 @@
 //! Training of a supernet on single paths (SPOS, Guo et al. 2020).
 
 use super::super::engine::{Observer, Outcome, SearchError};
+use super::super::paths::Paths;
 use super::super::sample::{Purpose, stream};
 use super::super::settings::Settings;
-use super::super::task::{At, Choices, Paths, Stage, TaskLoss};
+use super::super::task::{At, Choices, Stage, TaskLoss};
 use super::draws::uniform;
 use crate::cost::{CostModel, Probabilities};
 use crate::record::{SearchEpoch, SearchStage};
@@ -37,7 +38,7 @@ impl<'a> SinglePaths<'a> {
     /// One path with all its weight.
     #[must_use]
     pub fn path(space: &Space, architecture: &Architecture) -> Choices {
-        Choices { weights: Probabilities::one_hot(space, architecture), paths: Paths::Sampled }
+        Choices { weights: Probabilities::one_hot(space, architecture), paths: Paths::ONE }
     }
 
     /// Runs `epoch`, from 0, on `task`, which has entered [`Stage::Whole`].

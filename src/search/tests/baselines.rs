@@ -251,7 +251,7 @@ fn slopes(space: &Space) -> Probabilities {
 
 fn free(method: Method, epochs: u32) -> Settings {
     let stage = StageSettings { epochs, warm_up_epochs: 0 };
-    let paths = method.paths(Paths::Sampled);
+    let paths = method.paths(Paths::ONE);
     Settings { method, paths, operators: Some((stage, None)), lambda: 0.0, beta: 0.0, ..settings(6) }
 }
 
@@ -309,7 +309,7 @@ fn gdas_runs_one_path_learns_through_it_alone_and_finds_the_best() {
     let (_, records) = run(&mut search, &mut task);
     for choices in &task.asked {
         assert_eq!(choices.weights, Probabilities::one_hot(&space, &choices.weights.argmax()));
-        assert_eq!(choices.paths, Paths::One);
+        assert_eq!(choices.paths, Paths::Alone);
     }
     // A line over 12 epochs: 10 - 9.9 * e / 11.
     for (epoch, record) in records.iter().enumerate() {

@@ -1,0 +1,97 @@
+//! The mixing weights of a step.
+
+use tch::{Device, Tensor};
+
+use super::SupernetError;
+use super::net::Net;
+use crate::search::{Choices, Paths, Stage};
+use crate::space::{Edge, Space};
+
+/// What a pass is differentiated by, besides the weights of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Differentiated {
+    /// Nothing.
+    Not,
+    /// Every candidate of its edges.
+    ByOperators,
+    /// Every option of its widths.
+    ByWidths,
+}
+
+impl Differentiated {
+    /// What an architecture step of `stage` asks for.
+    pub(super) fn by_choices_of(stage: &Stage) -> Self {
+        match stage {
+            Stage::Operators { .. } => Self::ByOperators,
+            Stage::Widths { .. } => Self::ByWidths,
+            Stage::Whole => Self::Not,
+        }
+    }
+}
+
+/// The mixing weights of a step: operators as numbers, widths as tensors.
+#[derive(Debug)]
+pub(super) struct Mixing<'a> {
+    choices: &'a Choices,
+    pub(super) differentiated: Differentiated,
+    /// One number for every option of every width; learns where it is asked for.
+    pub(super) flat: Tensor,
+    /// Weights of each width choice, `[options]`.
+    pub(super) widths: Vec<Tensor>,
+    /// Mask of each width choice that is searched now, `[channels]`.
+    pub(super) masks: Vec<Option<Tensor>>,
+}
+
+impl<'a> Mixing<'a> {
+    /// The weights `choices` for a pass through `net`.
+    pub(super) fn new(
+        net: &Net,
+        choices: &'a Choices,
+        differentiated: Differentiated,
+        device: Device,
+    ) -> Result<Self, SupernetError> {
+        #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
+        let numbers: Vec<f32> = choices.weights.widths.iter().flatten().map(|&weight| weight as f32).collect();
+        let learns = differentiated == Differentiated::ByWidths;
+        let flat = Tensor::f_from_slice(&numbers)?.f_to_device(device)?.f_set_requires_grad(learns)?;
+        let mut first = 0;
+        let mut widths = Vec::with_capacity(net.masks().len());
+        let mut masks = Vec::with_capacity(net.masks().len());
+        for (choice, prefixes) in choices.weights.widths.iter().zip(net.masks()) {
+            let options = choice.len() as i64;
+            let weight = flat.f_narrow(0, first, options)?;
+            masks.push(prefixes.as_ref().map(|prefixes| weight.f_matmul(prefixes)).transpose()?);
+            widths.push(weight);
+            first += options;
+        }
+        Ok(Self { choices, differentiated, flat, widths, masks })
+    }
+
+    /// Whether candidates that do not run have a gradient as well.
+    pub(super) fn judges_all(&self) -> bool {
+        match self.choices.paths {
+            Paths::Full | Paths::Sampled(_) => true,
+            Paths::Alone => false,
+        }
+    }
+
+    /// The weight of a candidate.
+    pub(super) fn weight(&self, operator: usize, candidate: usize) -> f64 {
+        self.choices.weights.operators[operator][candidate]
+    }
+
+    /// Joins that have a source and reach the output over edges of which a candidate runs.
+    pub(super) fn alive(&self, space: &Space) -> Vec<bool> {
+        let cut = |edge: &Edge| {
+            let zero = space.operators[edge.operator.0].zero();
+            let weights = &self.choices.weights.operators[edge.operator.0];
+            weights.iter().enumerate().all(|(candidate, &weight)| Some(candidate) == zero || weight == 0.0)
+        };
+        let mut alive = vec![false; space.joins.len()];
+        for (edge, _) in space.edges.iter().zip(space.live(cut)).filter(|(_, live)| *live) {
+            alive[edge.from.0] = true;
+            alive[edge.to.0] = true;
+        }
+        alive
+    }
+}
