@@ -481,6 +481,101 @@ fn what_the_environment_lacks_is_named_with_its_cure() {
     assert!(message.contains(below.to_str().unwrap()), "{message}");
 }
 
+/// The keys of a run of `method` in a few seconds.
+fn baseline(method: &str) -> Vec<String> {
+    let own: &[&str] = match method {
+        "random" => &["random={ budget: { networks: 3 }, epochs: 1 }"],
+        "synflow" => &["synflow.budget.networks=12"],
+        "evolution" => &["evolution={ population: 4, sample: 2, evaluations: 10 }", "operators.epochs=1"],
+        _ => &["operators.epochs=1", "widths.epochs=1", "operators.warm-up-epochs=0"],
+    };
+    let mut keys = vec!["training.epochs=1".to_owned(), format!("search.method={method}")];
+    keys.extend(own.iter().map(|key| format!("search.{key}")));
+    if method == "evolution" {
+        keys.push("search.operators.warm-up-epochs=0".to_owned());
+    }
+    keys.into_iter().flat_map(|key| ["--set".to_owned(), key]).collect()
+}
+
+#[test]
+fn every_method_leaves_the_same_folder() {
+    for method in ["darts", "gdas", "random", "synflow", "evolution"] {
+        let (_kept, out) = folder();
+        let keys = baseline(method);
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let output = search(&out, &keys);
+        assert!(output.status.success(), "{method}: {}", String::from_utf8_lossy(&output.stderr));
+        for file in ["architecture.yaml", "network.yaml", "weights.safetensors", "plots/history.png"] {
+            assert!(out.join(file).exists(), "{method}: {file}");
+        }
+        let summary = json(out.join("summary.json"));
+        assert_eq!((&summary["method"], &summary["stop_reason"]), (&method.into(), &"epoch-limit".into()));
+        let candidates = records(&out, "candidate");
+        let wanted = match method {
+            "random" => 3,
+            "synflow" => 12,
+            "evolution" => 10,
+            _ => 0,
+        };
+        assert_eq!(candidates.len(), wanted, "{method}");
+        assert_eq!(out.join("plots/candidates.png").exists(), wanted > 0, "{method}");
+        let latency = summary["hardware_batch_latency_ms"].as_f64().unwrap();
+        if method == "random" || method == "evolution" {
+            // The network found is the candidate of the lowest objective, at its exact latency.
+            let objective = |record: &&Value| record["objective"].as_f64().unwrap();
+            let best = candidates.iter().min_by(|a, b| objective(a).total_cmp(&objective(b))).unwrap();
+            assert_eq!(best["latency_ms"].as_f64().unwrap(), latency);
+        }
+        if method == "synflow" {
+            assert!(candidates.iter().all(|record| record["score"].is_f64() && record["accuracy"].is_null()));
+            assert!(candidates.iter().any(|record| record["latency_ms"].as_f64() == Some(latency)));
+        }
+        // One epoch of each stage for its logits, two stages' worth for the single paths of the supernet.
+        let epochs = records(&out, "epoch");
+        let stages: Vec<&str> = epochs.iter().map(|record| record["stage"].as_str().unwrap()).collect();
+        match method {
+            "darts" | "gdas" => assert_eq!(stages, ["operators", "widths"]),
+            "evolution" => assert_eq!(stages, ["supernet"; 3]),
+            _ => assert!(stages.is_empty()),
+        }
+    }
+}
+
+#[test]
+fn a_stopped_list_goes_on_to_the_same_bytes() {
+    // Random search in its second network; evolution in its supernet, and among its candidates.
+    for (method, stops) in [("random", &[("-TERM", 1)][..]), ("evolution", &[("-KILL", 1), ("-INT", 5)])] {
+        let keys = baseline(method);
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let (_whole, whole) = folder();
+        assert!(search(&whole, &keys).status.success());
+        for &(signal, lines) in stops {
+            let (_kept, out) = folder();
+            stopped(&out, &keys, signal, lines);
+            let resumed = search(&out, &[&keys[..], &["--resume"]].concat());
+            assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+            for file in ["network.yaml", "weights.safetensors", "architecture.yaml"] {
+                let same = fs::read(out.join(file)).unwrap() == fs::read(whole.join(file)).unwrap();
+                assert!(same, "{method} {lines} {file}");
+            }
+            let verdicts = |out: &Path| -> Vec<[Value; 4]> {
+                let fields = ["number", "parent", "objective", "operators"];
+                records(out, "candidate").iter().map(|record| fields.map(|field| record[field].clone())).collect()
+            };
+            assert_eq!(verdicts(&out), verdicts(&whole), "{method} {lines}");
+        }
+    }
+    // A list that was damaged is an error with the cure.
+    let (_kept, out) = folder();
+    let keys = baseline("random");
+    let keys: Vec<&str> =
+        [keys.iter().map(String::as_str).collect(), vec!["--set", "search.random.budget={ networks: 500 }"]].concat();
+    stopped(&out, &keys, "-TERM", 1);
+    fs::write(out.join("checkpoint/candidates.json"), "{\"supernet_epochs\": 0").unwrap();
+    let message = failed(&search(&out, &[&keys[..], &["--resume"]].concat()));
+    assert!(message.contains("candidates.json:") && message.ends_with("start anew with --force, or use another --out"));
+}
+
 #[test]
 fn a_batch_that_does_not_fit_goes_through_in_parts_and_one_that_never_fits_is_refused() {
     let (kept, out) = folder();

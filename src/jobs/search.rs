@@ -4,6 +4,7 @@ mod checkpoint;
 mod finish;
 mod keep;
 mod lines;
+mod listed;
 mod memory;
 mod pace;
 mod pictures;
@@ -23,7 +24,9 @@ use crate::cost::{CostError, CostModel};
 use crate::data::{Augment, DataError, Dataset, Flip, Layout, Loader, Pixels, SplitSizes, Splits, cifar, shapes};
 use crate::estimate::{EstimateError, Target};
 use crate::network::Shape;
-use crate::record::{Environment, Existing, Position, RecordError, RunFolder, Summary, read_json, write, write_json};
+use crate::record::{
+    Environment, Existing, Position, RecordError, RunFolder, Stage, Summary, read_json, write, write_json,
+};
 use crate::search::repair::Repaired;
 use crate::search::{self, Driven, Search, SearchError};
 use crate::space::{DeriveError, Space};
@@ -36,6 +39,7 @@ use crate::train::{Recipe, TrainError};
 use checkpoint::Checkpoint;
 use finish::{Ending, Finish, NOT_FINITE};
 use keep::Keep;
+use listed::Kept;
 use memory::Plans;
 
 /// Where and how a search runs.
@@ -123,6 +127,14 @@ pub enum SearchJobError {
     NotFinite {
         /// The folder.
         path: PathBuf,
+    },
+    /// A list of architectures that all have failed.
+    #[error(
+        "none of the {judged} architectures judged has a finite objective; try a lower learning rate, or another seed"
+    )]
+    NoCandidate {
+        /// How many were judged.
+        judged: usize,
     },
     /// CIFAR-10 without a folder.
     #[error(
@@ -362,21 +374,33 @@ fn environment_kept(folder: &RunFolder, now: Environment) -> Result<Environment,
 impl Run<'_> {
     fn all(&self, progress: &mut dyn Progress) -> Result<Summary, SearchJobError> {
         let damaged = SearchJobError::of_checkpoint;
+        let mut kept = Kept::read(self.folder, &self.job.space).map_err(damaged)?;
         let checkpoint = Checkpoint::read(self.folder, &self.job.space).map_err(damaged)?;
         let mut search = Search::new(&self.job.space, self.cost, self.job.settings.clone()).judged_by(self.target);
-        let stages = search.stages();
-        let next = checkpoint.position(stages);
+        let (stages, lists) = (search.stages(), self.job.settings.method.lists());
+        let next = match checkpoint.position(stages) {
+            next if lists && next.stage != Stage::Train => kept.position(),
+            next => next,
+        };
         let history =
             keep::mended_history(self, next, &checkpoint.rollbacks()).map_err(|error| damaged(error.into()))?;
         let mut keep = Keep::new(self, checkpoint, history, progress);
-        let searched = self.search(&mut search, &mut keep);
-        let searched = match searched {
-            Ok(Driven::Done) if self.rank_check.is_some() && !rank::check(self, &mut keep, stages)? => {
-                Ok(Driven::Stopped)
+        let (searched, architecture) = if lists {
+            if self.rank_check.is_some() {
+                keep.progress
+                    .say("warning: --rank-check judges by the supernets of a search by gradients: none is made");
             }
-            other => other,
+            let (architecture, driven) = self.list(&mut kept, &mut keep)?;
+            (Ok(driven), architecture)
+        } else {
+            let searched = match self.search(&mut search, &mut keep) {
+                Ok(Driven::Done) if self.rank_check.is_some() && !rank::check(self, &mut keep, stages)? => {
+                    Ok(Driven::Stopped)
+                }
+                other => other,
+            };
+            (searched, search.found().architecture)
         };
-        let Repaired { architecture, .. } = search.found();
         let network = self.job.space.derive(&architecture)?.named(&self.job.name);
         let finish = Finish { run: self, architecture: &architecture, network: &network };
         finish.write_network()?;

@@ -11,6 +11,7 @@ use crate::estimate::Target;
 use crate::load::{self, LoadError, Place, Ranges, Spanned, unplaced};
 use crate::network::Shape;
 use crate::record::ACCELERATOR;
+use crate::search::methods::Method;
 use crate::search::{CostFile, ObjectiveFile, SearchFile, Settings};
 use crate::space::Space;
 use crate::space::file::{Setting, SpaceFile};
@@ -322,6 +323,7 @@ impl Job {
     }
 
     fn meant(mut file: JobFile, origin: &str) -> Result<Self, JobError> {
+        file.search = file.search.filled();
         let ranges = Ranges { origin };
         let reject = |place: Place, reason: String| JobError::Load(place.reject(origin, reason));
         if file.version.value != 1 {
@@ -453,8 +455,12 @@ impl JobFile {
     }
 }
 
-/// What is searched needs a stage that searches it.
+/// What is searched needs a stage that searches it, where a method has stages.
 fn stages_fit(space: &Space, settings: &Settings, file: &JobFile, origin: &str) -> Result<(), LoadError> {
+    match settings.method {
+        Method::Systole | Method::Darts { .. } | Method::Gdas | Method::Evolution(_) => {}
+        Method::Random { .. } | Method::Synflow { .. } => return Ok(()),
+    }
     let place = Place::of(&file.search.batch);
     let place = if place.line == 0 { Place::of(&file.version) } else { place };
     let operators = space.operators.iter().any(|choice| choice.candidates.len() > 1);

@@ -13,6 +13,7 @@ use super::*;
 use crate::accel::{Accelerator, Timing};
 use crate::cost::{CostKind, CostModel, Probabilities};
 use crate::estimate::{self, Target};
+use crate::search::methods::{Budget, Evolution, Method};
 use crate::search::{LatencyUnit, Paths};
 use crate::space::{Architecture, DeriveError, Space};
 use crate::units::Bytes;
@@ -415,4 +416,74 @@ fn what_is_searched_needs_its_stage() {
     assert_eq!(error, "job.yaml:25:10: search: the space has ranges of widths, so it needs `widths: { epochs }`");
     let error = message_of("  operators: { epochs: 3, warm-up-epochs: 1 }\n", "");
     assert_eq!(error, "job.yaml:1:10: search: the space has candidate operators, so it needs `operators: { epochs }`");
+}
+
+#[test]
+fn a_method_fills_in_its_own_defaults_and_leaves_those_of_others_alone() {
+    let method = |set: &[&str]| parse(SMALL, set).unwrap().settings.method;
+    assert_eq!(method(&[]), Method::Systole);
+    assert_eq!(method(&["search.method=darts"]), Method::Darts { inputs: 2 });
+    assert_eq!(method(&["search.method=random"]), Method::Random { budget: Budget::Networks(16), epochs: 4 });
+    let seconds = ["search.method=random", "search.random={ budget: { seconds: 90 }, epochs: 1 }"];
+    assert_eq!(method(&seconds), Method::Random { budget: Budget::Seconds(90.0), epochs: 1 });
+    assert_eq!(method(&["search.method=synflow"]), Method::Synflow { budget: Budget::Networks(1000) });
+    let evolution = Evolution { population: 50, sample: 12, evaluations: 70 };
+    let set = ["search.method=evolution", "search.evolution.evaluations=70", "search.random.epochs=3"];
+    assert_eq!(method(&set), Method::Evolution(evolution));
+    let yaml = parse(SMALL, &["search.method=random"]).unwrap().to_yaml();
+    assert!(yaml.contains("networks: 16") && !yaml.contains("synflow:") && !yaml.contains("temperature:"), "{yaml}");
+    for set in [&set[..], &seconds, &["search.method=gdas"], &["search.method=darts"]] {
+        let job = parse(SMALL, set).unwrap();
+        let again = parse(&job.to_yaml(), &[]).unwrap();
+        assert_eq!((again.to_yaml(), again.settings), (job.to_yaml(), job.settings));
+    }
+}
+
+#[test]
+fn darts_mixes_all_and_gdas_falls_from_ten_to_a_tenth() {
+    let settings = |set: &[&str]| parse(SMALL, set).unwrap().settings;
+    assert_eq!(settings(&["search.method=darts"]).paths, Paths::Full);
+    let gdas = settings(&["search.method=gdas"]);
+    assert_eq!((gdas.paths, gdas.temperature.start, gdas.temperature.floor), (Paths::Alone, 10.0, 0.1));
+    let given = settings(&["search.method=gdas", "search.temperature.start=5"]);
+    assert_eq!((given.temperature.start, given.temperature.floor), (5.0, 0.1));
+}
+
+#[test]
+fn methods_without_stages_need_none() {
+    let without = SMALL
+        .replace("  operators: { epochs: 3, warm-up-epochs: 1 }\n", "")
+        .replace("  widths: { epochs: 2 }\n", "  method: random\n");
+    assert!(parse(&without, &[]).is_ok());
+    let error = message(&without.replace("random", "evolution"));
+    assert!(error.ends_with("so it needs `operators: { epochs }`"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_in_a_method_is_named_with_its_line() {
+    let cases = [
+        (
+            "method: best",
+            "26:11: unknown variant `best`, expected one of systole, darts, gdas, random, synflow, evolution",
+        ),
+        ("method: random\n  random: { budget: {} }", "27:21: budget needs either `networks` or `seconds`, got neither"),
+        (
+            "method: synflow\n  synflow: { budget: { networks: 3, seconds: 2 } }",
+            "27:22: budget needs either `networks` or `seconds`, got both",
+        ),
+        (
+            "method: random\n  random: { budget: { seconds: 0 } }",
+            "27:32: seconds must lie in 0.001..=1000000000, got 0",
+        ),
+        ("method: random\n  random: { epochs: 0 }", "27:21: epochs must lie in 1..=1000000, got 0"),
+        ("method: darts\n  darts: { inputs: 0 }", "27:20: inputs must lie in 1..=65536, got 0"),
+        (
+            "method: evolution\n  evolution: { population: 9, evaluations: 8 }",
+            "27:28: population must be at most the 8 evaluations, got 9",
+        ),
+    ];
+    for (lines, wanted) in cases {
+        let error = message_of("  widths: { epochs: 2 }\n", &format!("  widths: {{ epochs: 2 }}\n  {lines}\n"));
+        assert_eq!(error, format!("job.yaml:{wanted}"));
+    }
 }

@@ -153,6 +153,18 @@ impl Module {
         learned.map(|tensor| tensor.value.shallow_clone()).collect()
     }
 
+    /// Puts `change` of every tensor in its place; what learned before learns after.
+    ///
+    /// # Errors
+    /// [`NnError`] where libtorch fails.
+    pub fn change(&mut self, change: impl Fn(&Tensor) -> Tensor) -> Result<(), NnError> {
+        for Named { role, value, .. } in &mut self.tensors {
+            let changed = tch::no_grad(|| change(value)).f_detach()?;
+            *value = if *role == Role::Parameter { changed.f_set_requires_grad(true)? } else { changed };
+        }
+        Ok(())
+    }
+
     /// Copies the values that `find` has for each name.
     ///
     /// # Errors

@@ -160,6 +160,8 @@ fn name(stage: Stage) -> &'static str {
     match stage {
         Stage::Operators => "search: operators",
         Stage::Widths => "search: widths",
+        Stage::Supernet => "supernet on drawn paths",
+        Stage::Candidates => "candidates",
         Stage::Train => "training",
     }
 }
@@ -196,7 +198,7 @@ fn sample(record: &HistoryRecord) -> Option<(Stage, u32, Sample)> {
             let accuracies = [100.0 * epoch.accuracy, 100.0 * epoch.validation_accuracy.unwrap_or(f64::NAN)];
             (epoch.of, epoch.epoch, [[epoch.loss, f64::NAN], accuracies, [f64::NAN; 2], [f64::NAN; 2]])
         }
-        HistoryRecord::Rollback(_) | HistoryRecord::End(_) => return None,
+        HistoryRecord::Candidate(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => return None,
     };
     let [[a, b], [c, d], [e, f], [g, _]] = values;
     Some((stage, of, Sample { epoch: f64::from(epoch), values: [a, b, c, d, e, f, g] }))

@@ -5,6 +5,7 @@
 
 mod axis;
 mod bars;
+mod candidates;
 mod canvas;
 mod colour;
 mod front;
@@ -21,6 +22,7 @@ mod widths;
 use std::path::{Path, PathBuf};
 
 pub use bars::{Bar, cycles_svg};
+pub use candidates::candidates_svg;
 pub use front::front_svg;
 pub use history::history_svg;
 pub use measured::{Staircase, measured_svg, staircase_svg};

@@ -245,7 +245,7 @@ fn numbers_of_any_length_keep_clear_of_the_name_beside_them() {
                     epoch.latency_ms *= scale;
                 }
                 HistoryRecord::Train(epoch) => epoch.loss *= scale,
-                HistoryRecord::Rollback(_) | HistoryRecord::End(_) => {}
+                HistoryRecord::Candidate(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => {}
             }
         }
         let svg = drawn(&format!("history-times-{scale:e}"), history_svg(&records));

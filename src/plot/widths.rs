@@ -121,6 +121,7 @@ fn stages(epochs: &[&SearchEpoch]) -> Vec<(&'static str, f64)> {
         let name = match epoch.stage {
             SearchStage::Operators => "search: operators",
             SearchStage::Widths => "search: widths",
+            SearchStage::Supernet => "supernet",
         };
         if stages.last().is_none_or(|(last, _)| *last != name) {
             stages.push((name, number as f64 + 1.0));
@@ -132,7 +133,9 @@ fn stages(epochs: &[&SearchEpoch]) -> Vec<(&'static str, f64)> {
 fn with_widths(record: &HistoryRecord) -> Option<&SearchEpoch> {
     match record {
         HistoryRecord::Epoch(epoch) => (!epoch.widths.is_empty()).then_some(epoch),
-        HistoryRecord::Train(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => None,
+        HistoryRecord::Candidate(_) | HistoryRecord::Train(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => {
+            None
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub fn diverged(records: &[HistoryRecord], classes: u64) -> Vec<String> {
     let stages = [
         (Stage::Operators, "the operator stage", "search.weights.learning-rate"),
         (Stage::Widths, "the width stage", "search.weights.learning-rate"),
+        (Stage::Supernet, "the training of the supernet", "search.weights.learning-rate"),
         (Stage::Train, "the training", "training.learning-rate"),
     ];
     let mut told = Vec::new();
@@ -34,7 +35,7 @@ fn loss(record: &HistoryRecord) -> Option<f64> {
     match record {
         HistoryRecord::Epoch(epoch) => Some(epoch.train_loss),
         HistoryRecord::Train(epoch) => Some(epoch.loss),
-        HistoryRecord::Rollback(_) | HistoryRecord::End(_) => None,
+        HistoryRecord::Candidate(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => None,
     }
 }
 

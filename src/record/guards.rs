@@ -85,7 +85,8 @@ pub struct StageEnd {
 
 impl StageEnd {
     fn of(epoch: &SearchEpoch) -> Option<Self> {
-        (epoch.epoch == epoch.of).then(|| Self {
+        // A supernet on drawn paths has no choices.
+        (epoch.epoch == epoch.of && epoch.stage != SearchStage::Supernet).then(|| Self {
             stage: epoch.stage,
             entropy: epoch.entropy,
             mixed_accuracy: epoch.mixed_accuracy,
@@ -119,7 +120,9 @@ impl StageEnd {
 pub fn stage_ends(records: &[HistoryRecord]) -> Vec<StageEnd> {
     let epochs = records.iter().filter_map(|record| match record {
         HistoryRecord::Epoch(epoch) => Some(epoch),
-        HistoryRecord::Train(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => None,
+        HistoryRecord::Candidate(_) | HistoryRecord::Train(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => {
+            None
+        }
     });
     epochs.filter_map(StageEnd::of).collect()
 }

@@ -19,6 +19,8 @@ use super::{RecordError, Rollback, Skips, TargetEpoch, nullable, write};
 pub enum HistoryRecord {
     /// An epoch of the search.
     Epoch(SearchEpoch),
+    /// An architecture that a search over a list has judged.
+    Candidate(JudgedCandidate),
     /// An epoch of training a fixed network.
     Train(TrainEpoch),
     /// The run went back to its last checkpoint.
@@ -35,6 +37,8 @@ pub enum SearchStage {
     Operators,
     /// Widths are chosen.
     Widths,
+    /// Weights learn on paths drawn uniformly, before architectures are judged by them.
+    Supernet,
 }
 
 impl SearchStage {
@@ -44,6 +48,7 @@ impl SearchStage {
         match self {
             Self::Operators => "operators",
             Self::Widths => "widths",
+            Self::Supernet => "supernet",
         }
     }
 }
@@ -126,6 +131,44 @@ pub struct WidthChoice {
     pub most_likely: u64,
 }
 
+/// An architecture that a search over a list has judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JudgedCandidate {
+    /// Number, from 1.
+    pub number: u32,
+    /// How many there will be, where that is known.
+    pub of: Option<u32>,
+    /// Number of the architecture that it was made of.
+    pub parent: Option<u32>,
+    /// For each searched operator, by name: its candidate.
+    pub operators: BTreeMap<String, String>,
+    /// For each searched width, by name: its channels.
+    pub widths: BTreeMap<String, u64>,
+    /// Loss on the selection split, nats.
+    pub loss: Option<f64>,
+    /// Accuracy on the selection split, a fraction.
+    pub accuracy: Option<f64>,
+    /// Logarithm of the synaptic flow.
+    pub score: Option<f64>,
+    /// Exact latency, ms, at the job's hardware batch.
+    #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
+    pub latency_ms: f64,
+    /// Exact utilization, a fraction.
+    #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
+    pub utilization: f64,
+    /// What the search minimises; nothing where only the whole list tells.
+    pub objective: Option<f64>,
+    /// Sum over the hard targets of how far each is missed, relative to its bound, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub violation: Option<f64>,
+    /// Time that it took, s.
+    #[serde(deserialize_with = "nullable::number")]
+    #[schemars(with = "Option<f64>")]
+    pub seconds: f64,
+}
+
 /// An epoch of training a fixed network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrainEpoch {
@@ -168,6 +211,10 @@ pub enum Stage {
     Operators,
     /// Widths are chosen.
     Widths,
+    /// The supernet of a search over a list is trained.
+    Supernet,
+    /// Architectures are judged one after the other; the number of one is its epoch.
+    Candidates,
     /// The network found is trained.
     Train,
 }
@@ -179,6 +226,8 @@ impl Stage {
         match self {
             Self::Operators => "stage `operators`",
             Self::Widths => "stage `widths`",
+            Self::Supernet => "the training of the supernet",
+            Self::Candidates => "the candidates",
             Self::Train => "the training",
         }
     }
@@ -189,6 +238,7 @@ impl From<SearchStage> for Stage {
         match stage {
             SearchStage::Operators => Self::Operators,
             SearchStage::Widths => Self::Widths,
+            SearchStage::Supernet => Self::Supernet,
         }
     }
 }
@@ -208,6 +258,7 @@ impl HistoryRecord {
     pub fn position(&self) -> Option<Position> {
         match self {
             Self::Epoch(epoch) => Some(Position { stage: epoch.stage.into(), epoch: epoch.epoch }),
+            Self::Candidate(judged) => Some(Position { stage: Stage::Candidates, epoch: judged.number }),
             Self::Train(epoch) => Some(Position { stage: Stage::Train, epoch: epoch.epoch }),
             Self::Rollback(rollback) => Some(rollback.back_to.position()),
             Self::End(_) => None,
@@ -218,7 +269,9 @@ impl HistoryRecord {
     fn is_before(&self, next: Position) -> bool {
         match self {
             Self::Rollback(rollback) => rollback.back_to.position() <= next,
-            Self::Epoch(_) | Self::Train(_) | Self::End(_) => self.position().is_some_and(|position| position < next),
+            Self::Epoch(_) | Self::Candidate(_) | Self::Train(_) | Self::End(_) => {
+                self.position().is_some_and(|position| position < next)
+            }
         }
     }
 }

@@ -24,8 +24,8 @@ pub use environment::{Environment, PredictedMemory};
 pub use folder::{ACCELERATOR, Existing, RunFolder, default_path, next_free};
 pub use guards::{Skips, StageEnd, doubts, stage_ends};
 pub use history::{
-    Ended, HistoryRecord, HistoryWriter, Position, SearchEpoch, SearchStage, Stage, TrainEpoch, WidthChoice,
-    read_history,
+    Ended, HistoryRecord, HistoryWriter, JudgedCandidate, Position, SearchEpoch, SearchStage, Stage, TrainEpoch,
+    WidthChoice, read_history,
 };
 pub use nullable::number as nullable_number;
 pub use rank::{RankCheck, RankCorrelation, RankNetwork, RankStage, RankSummary};

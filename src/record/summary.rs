@@ -73,6 +73,9 @@ pub struct Summary {
     /// Hardware cost that the search used, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
+    /// Which method searched, as the job names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
     /// Name of the data set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::adam::Adam;
 use super::guard;
 use super::lagrangian::Multiplier;
+use super::methods::{self, Method};
 use super::objective::{Loss, Objective, Pressed};
 use super::paths::Paths;
 use super::sample::{self, Draw, Purpose};
@@ -62,6 +63,9 @@ pub enum SearchError<E: std::error::Error + 'static> {
         /// Step from 1.
         step: u32,
     },
+    /// A space in which draws find no way to the output.
+    #[error("no architecture whose output can be reached was found in a million draws")]
+    Unreachable,
     /// The same a second time.
     #[error(
         "the loss is not finite in {again}, after it was not in {first} and the search went on with half the learning rates; \
@@ -274,6 +278,7 @@ impl<'a> Search<'a> {
         match self.stage_now() {
             Stage::Operators { widths } => fix(&mut probabilities.widths, &widths),
             Stage::Widths { operators } => fix(&mut probabilities.operators, &operators),
+            Stage::Whole => {}
         }
         probabilities
     }
@@ -281,6 +286,9 @@ impl<'a> Search<'a> {
     /// The likeliest architecture whose output can be reached.
     #[must_use]
     pub fn likeliest(&self) -> Architecture {
+        if let (Method::Darts { inputs }, None) = (self.settings.method, &self.state.operators) {
+            return methods::derived(self.space, &self.distributions(), inputs);
+        }
         match self.limited() {
             Some(limited) => reachable(self.space, &limited),
             None => reachable(self.space, &self.distributions()),
@@ -293,7 +301,7 @@ impl<'a> Search<'a> {
             (Stage::Operators { .. }, Some(most)) => {
                 Some(guard::limited(self.space, &self.distributions(), most as usize))
             }
-            (Stage::Operators { .. }, None) | (Stage::Widths { .. }, _) => None,
+            (Stage::Operators { .. }, None) | (Stage::Widths { .. } | Stage::Whole, _) => None,
         }
     }
 
@@ -399,17 +407,25 @@ impl<'a> Search<'a> {
         let other = match self.stage_now() {
             Stage::Operators { .. } => &mut gradient.widths,
             Stage::Widths { .. } => &mut gradient.operators,
+            Stage::Whole => return,
         };
         other.iter_mut().flatten().for_each(|value| *value = 0.0);
     }
 
     /// Mixing weights of one step, and the soft draw behind them.
     fn draw(&self, purpose: Purpose, at: At) -> (Choices, Draw) {
-        let tau = self.settings.temperature.at(at.epoch);
-        let draw = Draw::new(&self.state.alpha, tau, &mut sample::stream(self.settings.seed, purpose, at));
-        let mut weights = draw.soft.clone();
-        weights.operators = draw.mixing(self.settings.paths);
+        let mut stream = sample::stream(self.settings.seed, purpose, at);
+        let draw = self.settings.method.draw(&self.state.alpha, self.temperature(at.epoch), &mut stream);
+        let widths = match self.settings.paths {
+            Paths::Full | Paths::Sampled(_) => draw.soft.widths.clone(),
+            Paths::Alone => draw.hard().widths,
+        };
+        let weights = Probabilities { operators: draw.mixing(self.settings.paths), widths };
         (Choices { weights: self.fixed_where_fixed(weights), paths: self.settings.paths }, draw)
+    }
+
+    fn temperature(&self, epoch: u32) -> f64 {
+        self.settings.method.temperature(&self.settings.temperature, epoch, self.stages[self.state.stage].epochs)
     }
 
     fn learning_rate(&self, length: StageSettings, epochs_done: f64) -> f64 {
@@ -434,13 +450,13 @@ impl<'a> Search<'a> {
         let mixed_accuracy = (epoch == of).then(|| self.mixed_accuracy(task)).transpose()?;
         let (searched, skips) = match stage {
             Stage::Operators { .. } => (&probabilities.operators, guard::skips(self.space, &likeliest)),
-            Stage::Widths { .. } => (&probabilities.widths, None),
+            Stage::Widths { .. } | Stage::Whole => (&probabilities.widths, None),
         };
         Ok(SearchEpoch {
             stage: stage.name(),
             epoch,
             of,
-            temperature: self.settings.temperature.at(self.state.epoch),
+            temperature: self.temperature(self.state.epoch),
             train_loss: report.train_loss.unwrap_or(f64::NAN),
             train_accuracy: report.train_accuracy,
             validation_loss: report.validation_loss,
@@ -467,8 +483,10 @@ impl<'a> Search<'a> {
     /// are drawn, which no mixture has been trained for, the mean over [`DRAWS`] of them.
     fn mixed_accuracy<T: TaskLoss>(&self, task: &mut T) -> Result<f64, SearchError<T::Error>> {
         let choices: Vec<Choices> = match (self.stage_now(), self.settings.paths) {
-            (Stage::Operators { .. }, Paths::Sampled(_)) => (0..DRAWS).map(|number| self.drawn(number)).collect(),
-            (Stage::Operators { .. }, Paths::Full) | (Stage::Widths { .. }, _) => {
+            (Stage::Operators { .. }, Paths::Sampled(_) | Paths::Alone) => {
+                (0..DRAWS).map(|number| self.drawn(number)).collect()
+            }
+            (Stage::Operators { .. }, Paths::Full) | (Stage::Widths { .. } | Stage::Whole, _) => {
                 vec![Choices { weights: self.distributions(), paths: self.settings.paths }]
             }
         };
@@ -484,7 +502,7 @@ impl<'a> Search<'a> {
     /// A draw from the present distributions.
     fn drawn(&self, number: u32) -> Choices {
         let at = At { stage: self.stage_now().number(), epoch: self.state.epoch, step: number };
-        let tau = self.settings.temperature.at(self.state.epoch);
+        let tau = self.temperature(self.state.epoch);
         let draw = Draw::new(&self.state.alpha, tau, &mut sample::stream(self.settings.seed, Purpose::Judged, at));
         let paths = self.settings.paths;
         let weights = Probabilities { operators: draw.mixing(paths), widths: draw.soft.widths };

@@ -9,6 +9,7 @@ mod engine;
 mod goals;
 mod guard;
 mod lagrangian;
+pub mod methods;
 mod objective;
 mod paths;
 mod rank;

@@ -81,6 +81,13 @@ pub struct Slopes {
     pub hardware: Probabilities,
 }
 
+impl Priced {
+    /// The priced metrics, in the objective's order.
+    fn values(&self) -> Vec<f64> {
+        self.prices.iter().map(|valued| valued.value).collect()
+    }
+}
+
 impl Objective {
     /// What `probabilities` cost under `cost`; of `targets` as well.
     #[must_use]
@@ -104,18 +111,24 @@ impl Objective {
     #[must_use]
     pub fn loss(&self, task: f64, priced: &Priced, pressed: &[Pressed]) -> Loss {
         let Hardware { latency_ms, utilization, .. } = priced.hardware;
-        let mut total = match self.form {
-            Form::Linear => {
-                let first = task + self.lambda * latency_ms / self.unit_ms - self.beta * utilization;
-                let term = |(price, valued): (&Price, &Valued)| price.weight * valued.value / price.unit;
-                self.prices.iter().zip(&priced.prices).map(term).fold(first, |sum, term| sum + term)
-            }
-            Form::Multiplicative => task * self.factor(priced),
-        };
+        let mut total = self.exact(task, latency_ms, utilization, &priced.values());
         for (Pressed { target, multiplier }, valued) in pressed.iter().zip(&priced.targets) {
             total += multiplier.term(target.violation(valued.value));
         }
         Loss { task, latency_ms, utilization, total }
+    }
+
+    /// The objective without targets of what takes this latency and utilization, and of the priced metrics `prices`.
+    #[must_use]
+    pub fn exact(&self, task: f64, latency_ms: f64, utilization: f64, prices: &[f64]) -> f64 {
+        match self.form {
+            Form::Linear => {
+                let first = task + self.lambda * latency_ms / self.unit_ms - self.beta * utilization;
+                let term = |(price, value): (&Price, &f64)| price.weight * value / price.unit;
+                self.prices.iter().zip(prices).map(term).fold(first, |sum, term| sum + term)
+            }
+            Form::Multiplicative => task * self.factor(latency_ms, utilization, prices),
+        }
     }
 
     /// Slopes of the objective where the task's loss is `task`.
@@ -141,18 +154,17 @@ impl Objective {
     }
 
     /// Product of the powers of the costs.
-    fn factor(&self, priced: &Priced) -> f64 {
-        let Hardware { latency_ms, utilization, .. } = priced.hardware;
+    fn factor(&self, latency_ms: f64, utilization: f64, prices: &[f64]) -> f64 {
         let latency = (latency_ms / self.unit_ms).powf(self.lambda);
         let idle = (self.unit_utilization / positive(utilization)).powf(self.beta);
-        let power = |(price, valued): (&Price, &Valued)| (valued.value / price.unit).powf(price.weight);
-        self.prices.iter().zip(&priced.prices).map(power).fold(latency * idle, |product, power| product * power)
+        let power = |(price, value): (&Price, &f64)| (value / price.unit).powf(price.weight);
+        self.prices.iter().zip(prices).map(power).fold(latency * idle, |product, power| product * power)
     }
 
     /// Slopes of `task * factor`: `d factor = factor * (lambda d latency / latency - beta d u / u + sum w d m / m)`.
     fn logarithmic(&self, task: f64, priced: &Priced) -> Slopes {
         let hardware = &priced.hardware;
-        let factor = self.factor(priced);
+        let factor = self.factor(hardware.latency_ms, hardware.utilization, &priced.values());
         let scale = task * factor;
         let mut gradient = hardware.latency_gradient.scaled(scale * self.lambda / positive(hardware.latency_ms));
         gradient.add_scaled(&hardware.utilization_gradient, -scale * self.beta / positive(hardware.utilization));

@@ -21,6 +21,8 @@ pub enum Paths {
     /// So many candidates of each edge run, drawn without replacement; all where an edge has no more. The gradient is
     /// still by every candidate's weight (straight-through).
     Sampled(NonZeroUsize),
+    /// One candidate of each edge runs, and the gradient is by its weight alone (GDAS).
+    Alone,
 }
 
 impl Paths {

@@ -46,6 +46,7 @@ fn draw(space: &Space, stage: &Stage, seed: u64, step: u32) -> Architecture {
     match stage.clone() {
         Stage::Operators { widths } => Architecture { operators, widths },
         Stage::Widths { operators } => Architecture { operators, widths },
+        Stage::Whole => Architecture { operators, widths },
     }
 }
 

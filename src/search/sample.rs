@@ -24,6 +24,13 @@ impl Temperature {
     pub fn at(&self, epoch: u32) -> f64 {
         (self.start * self.decay.powf(f64::from(epoch))).max(self.floor)
     }
+
+    /// On the line from `start` in the first of `epochs` epochs to `floor` in the last, in `epoch`, from 0.
+    #[must_use]
+    pub fn linear(&self, epoch: u32, epochs: u32) -> f64 {
+        let share = f64::from(epoch) / f64::from(epochs.saturating_sub(1).max(1));
+        self.start + (self.floor - self.start) * share
+    }
 }
 
 /// One draw of every choice: `softmax((alpha + gumbel) / tau)`, and the strongest of `alpha + gumbel`.
@@ -34,6 +41,8 @@ pub struct Draw {
     /// `alpha + gumbel`.
     perturbed: Probabilities,
     tau: f64,
+    /// 1 for the options that the gradient passes through; nothing where that is all of them.
+    through: Option<Probabilities>,
 }
 
 /// Streams of random numbers: what is drawn for.
@@ -45,6 +54,8 @@ pub(super) enum Purpose {
     Architecture,
     /// The first parameters.
     Initial,
+    /// An architecture that is to be judged.
+    Proposal,
     /// Architectures to be judged.
     Judged,
 }
@@ -55,6 +66,7 @@ pub(super) fn stream(seed: u64, purpose: Purpose, at: At) -> ChaCha8Rng {
         Purpose::Weights => 1u64,
         Purpose::Architecture => 2,
         Purpose::Initial => 3,
+        Purpose::Proposal => 4,
         Purpose::Judged => 5,
     };
     let mut key = [0u8; 32];
@@ -87,7 +99,30 @@ impl Draw {
         for logit in noisy.choices_mut().flatten() {
             *logit -= (-uniform(stream).ln()).ln();
         }
-        Self { soft: noisy.scaled(1.0 / tau).softmax(), perturbed: noisy, tau }
+        Self { soft: noisy.scaled(1.0 / tau).softmax(), perturbed: noisy, tau, through: None }
+    }
+
+    /// The softmax of the parameters `alpha`: nothing is drawn.
+    #[must_use]
+    pub(super) fn plain(alpha: &Probabilities) -> Self {
+        Self { soft: alpha.softmax(), perturbed: alpha.clone(), tau: 1.0, through: None }
+    }
+
+    /// The same draw with the gradient by the weights of the drawn options alone.
+    #[must_use]
+    pub(super) fn through_the_drawn_alone(self) -> Self {
+        Self { through: Some(self.hard()), ..self }
+    }
+
+    /// 1 for the drawn options, 0 for the others.
+    #[must_use]
+    pub(super) fn hard(&self) -> Probabilities {
+        let drawn = self.perturbed.argmax();
+        let mut hard = self.soft.scaled(0.0);
+        for (choice, option) in hard.choices_mut().zip(drawn.operators.into_iter().chain(drawn.widths)) {
+            choice[option] = 1.0;
+        }
+        hard
     }
 
     /// Mixing weights of the operators: the soft ones, or those of the `k` strongest among themselves, nought elsewhere.
@@ -99,6 +134,7 @@ impl Draw {
     pub(super) fn mixing(&self, paths: Paths) -> Vec<Vec<f64>> {
         match paths {
             Paths::Full => self.soft.operators.clone(),
+            Paths::Alone => self.hard().operators,
             Paths::Sampled(count) => {
                 let choices = self.perturbed.operators.iter().zip(&self.soft.operators);
                 let weights = |(perturbed, soft): (&Vec<f64>, &Vec<f64>)| match count.get() {
@@ -113,7 +149,13 @@ impl Draw {
     /// Gradient by the parameters, given that by the weights: `g_i (d_i - sum_j g_j d_j) / tau`.
     #[must_use]
     pub(super) fn backward(&self, by_weights: &Probabilities) -> Probabilities {
-        jacobian(&self.soft, by_weights).scaled(1.0 / self.tau)
+        let mut by_weights = by_weights.clone();
+        if let Some(through) = &self.through {
+            for (slot, through) in by_weights.choices_mut().flatten().zip(through.choices().flatten()) {
+                *slot *= through;
+            }
+        }
+        jacobian(&self.soft, &by_weights).scaled(1.0 / self.tau)
     }
 }
 

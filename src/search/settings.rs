@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::adam::AdamConfig;
 use super::goals::{self, Form, PenaltyFile, PricesFile, TargetsFile};
 use super::lagrangian::Penalty;
+use super::methods::{DartsFile, EvolutionFile, Method, MethodFile, RandomFile, SynflowFile};
 use super::paths::{Paths, PathsFile};
 use super::sample::Temperature;
 use crate::accel::Accelerator;
@@ -133,6 +134,9 @@ pub enum LatencyUnit {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SearchFile {
+    /// Which method searches.
+    #[serde(default)]
+    pub method: MethodFile,
     /// The stage that chooses operators; left out where nothing of that kind is searched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operators: Option<OperatorStageFile>,
@@ -152,7 +156,7 @@ pub struct SearchFile {
     #[schemars(with = "f64")]
     pub learning_rate: Spanned<f64>,
     /// Temperature of the choices.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "TemperatureFile::is_empty")]
     pub temperature: TemperatureFile,
     /// Optimizer of the weights.
     #[serde(default)]
@@ -162,6 +166,18 @@ pub struct SearchFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<u64>", range(min = 1))]
     pub memory_limit_mib: Option<Spanned<u64>>,
+    /// What is the method `darts`' own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub darts: Option<DartsFile>,
+    /// What is the method `random`'s own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random: Option<RandomFile>,
+    /// What is the method `synflow`'s own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synflow: Option<SynflowFile>,
+    /// What is the method `evolution`'s own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evolution: Option<EvolutionFile>,
 }
 
 /// The operator stage as it is written.
@@ -219,25 +235,40 @@ pub enum Initial {
     Bump,
 }
 
-/// The temperature as it is written: `max(floor, start * decay^epoch)`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+/// The temperature as it is written: `max(floor, start * decay^epoch)`; under `gdas` on a line from `start` to `floor`.
+///
+/// Where absent: 1, 0.95 and 0.001 (U-Boost NAS); under `gdas` 10 and 0.1.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct TemperatureFile {
     /// In the first epoch of a stage.
-    #[schemars(with = "f64")]
-    pub start: Spanned<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
+    pub start: Option<Spanned<f64>>,
     /// Factor from epoch to epoch.
-    #[schemars(with = "f64")]
-    pub decay: Spanned<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
+    pub decay: Option<Spanned<f64>>,
     /// Never below.
-    #[schemars(with = "f64")]
-    pub floor: Spanned<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
+    pub floor: Option<Spanned<f64>>,
 }
 
-impl Default for TemperatureFile {
-    /// U-Boost NAS: 1, 0.95, 0.001.
-    fn default() -> Self {
-        Self { start: unplaced(1.0), decay: unplaced(0.95), floor: unplaced(0.001) }
+impl TemperatureFile {
+    fn is_empty(&self) -> bool {
+        self.start.is_none() && self.decay.is_none() && self.floor.is_none()
+    }
+
+    fn meant(&self, ranges: &Ranges<'_>) -> Result<Temperature, LoadError> {
+        let number = |name, value: &Option<Spanned<f64>>, default, least, most| {
+            value.as_ref().map_or(Ok(default), |value| ranges.number(name, value, least, most))
+        };
+        Ok(Temperature {
+            start: number("start", &self.start, 1.0, 1e-6, 1e3)?,
+            decay: number("decay", &self.decay, 0.95, 1e-3, 1.0)?,
+            floor: number("floor", &self.floor, 0.001, 1e-6, 1e3)?,
+        })
     }
 }
 
@@ -299,6 +330,8 @@ impl Schedule {
 /// Settings of a search as they are meant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    /// Which method searches.
+    pub method: Method,
     /// Seed of every draw.
     pub seed: u64,
     /// The operator stage, with the channels of its widths.
@@ -372,16 +405,17 @@ impl SearchFile {
     /// The first value out of its range, with its line.
     pub fn settings(&self, objective: &ObjectiveFile, seed: u64, origin: &str) -> Result<Settings, LoadError> {
         let ranges = Ranges { origin };
-        let Temperature { start, decay, floor } = self.temperature(&ranges)?;
+        let method = self.meant(&ranges)?;
         // Weights are exponents in the multiplicative form: what passes these leaves the numbers of a machine.
         let most = match objective.form {
             Form::Linear => 1e9,
             Form::Multiplicative => 100.0,
         };
         Ok(Settings {
+            method,
             seed,
             operators: self.operators.as_ref().map(|file| operators(&ranges, file)).transpose()?,
-            paths: self.operators.as_ref().map_or(Ok(Paths::ONE), |stage| stage.paths.meant(&ranges))?,
+            paths: method.paths(self.operators.as_ref().map_or(Ok(Paths::ONE), |stage| stage.paths.meant(&ranges))?),
             spread: match &self.operators {
                 Some(stage) => ranges.number("spread", &stage.spread, 0.0, 10.0)?,
                 None => 0.0,
@@ -395,7 +429,7 @@ impl SearchFile {
             batch: ranges.whole("batch", &self.batch, 2, 65_536)?.into(),
             weight_steps: ranges.whole("weight-steps", &self.weight_steps, 1, 1_000_000)?,
             adam: AdamConfig::new(ranges.number("learning-rate", &self.learning_rate, 1e-9, 10.0)?),
-            temperature: Temperature { start, decay, floor },
+            temperature: self.temperature.meant(&ranges)?,
             weights: self.weights.meant(&ranges)?,
             lambda: ranges.number("lambda", &objective.lambda, 0.0, most)?,
             beta: ranges.number("beta", &objective.beta, 0.0, most)?,
@@ -405,15 +439,6 @@ impl SearchFile {
             prices: objective.weights.meant(&ranges, most)?,
             targets: objective.targets.meant(origin)?,
             penalty: objective.penalty.meant(&ranges)?,
-        })
-    }
-
-    fn temperature(&self, ranges: &Ranges<'_>) -> Result<Temperature, LoadError> {
-        let TemperatureFile { start, decay, floor } = &self.temperature;
-        Ok(Temperature {
-            start: ranges.number("start", start, 1e-6, 1e3)?,
-            decay: ranges.number("decay", decay, 1e-3, 1.0)?,
-            floor: ranges.number("floor", floor, 1e-6, 1e3)?,
         })
     }
 }

@@ -17,6 +17,8 @@ pub enum Stage {
         /// Candidate of each operator choice.
         operators: Vec<usize>,
     },
+    /// Nothing is fixed: every candidate of every edge, every width of every join.
+    Whole,
 }
 
 impl Stage {
@@ -26,6 +28,7 @@ impl Stage {
         match self {
             Self::Operators { .. } => SearchStage::Operators,
             Self::Widths { .. } => SearchStage::Widths,
+            Self::Whole => SearchStage::Supernet,
         }
     }
 
@@ -35,6 +38,7 @@ impl Stage {
         match self {
             Self::Operators { .. } => 0,
             Self::Widths { .. } => 1,
+            Self::Whole => 2,
         }
     }
 }

@@ -1,3 +1,5 @@
+mod baselines;
+
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
@@ -174,6 +176,7 @@ pub(super) fn small() -> Space {
 
 fn settings(seed: u64) -> Settings {
     Settings {
+        method: methods::Method::Systole,
         seed,
         operators: None,
         paths: Paths::Full,
@@ -661,7 +664,7 @@ fn a_stage_ends_with_the_accuracy_of_its_mixture_and_of_what_is_derived() {
         let mixed = &task.reports[3..3 + draws];
         match paths {
             Paths::Full => assert!(mixed[0].weights.operators[0].iter().all(|&p| p > 0.0 && p < 1.0)),
-            Paths::Sampled(_) => {
+            Paths::Sampled(_) | Paths::Alone => {
                 assert!(mixed.iter().all(|m| m.weights.operators.iter().flatten().all(|&p| p == 0.0 || p == 1.0)))
             }
         }

@@ -93,11 +93,15 @@ impl Judged<'_> {
         Ok(gradients)
     }
 
-    /// What a candidate put out on `x`, or would have; nothing for `zero`.
+    /// What a candidate put out on `x`, or would have; nothing for `zero`, and for what did not run where that has no
+    /// gradient.
     fn output(&self, edge: usize, candidate: usize, x: &Tensor) -> Result<Option<Tensor>, SupernetError> {
         let Some(branch) = self.net.branch_of(edge, candidate) else { return Ok(None) };
         if let Some(y) = &self.pass.outputs[edge][candidate] {
             return Ok(Some(y.shallow_clone()));
+        }
+        if !self.mixing.judges_all() {
+            return Ok(None);
         }
         let y = autocast(x.device(), self.precision, || tch::no_grad(|| branch.run(x, self.mixing)))?;
         Ok(Some(y))

@@ -4,7 +4,7 @@ use tch::{Device, Tensor};
 
 use super::SupernetError;
 use super::net::Net;
-use crate::search::{Choices, Stage};
+use crate::search::{Choices, Paths, Stage};
 use crate::space::{Edge, Space};
 
 /// What a pass is differentiated by, besides the weights of the network.
@@ -24,6 +24,7 @@ impl Differentiated {
         match stage {
             Stage::Operators { .. } => Self::ByOperators,
             Stage::Widths { .. } => Self::ByWidths,
+            Stage::Whole => Self::Not,
         }
     }
 }
@@ -64,6 +65,14 @@ impl<'a> Mixing<'a> {
             first += options;
         }
         Ok(Self { choices, differentiated, flat, widths, masks })
+    }
+
+    /// Whether candidates that do not run have a gradient as well.
+    pub(super) fn judges_all(&self) -> bool {
+        match self.choices.paths {
+            Paths::Full | Paths::Sampled(_) => true,
+            Paths::Alone => false,
+        }
     }
 
     /// The weight of a candidate.

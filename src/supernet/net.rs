@@ -51,14 +51,14 @@ impl Net {
     pub(super) fn new(space: &Space, stage: &Stage, device: Device, seed: u64) -> Result<Self, SupernetError> {
         let searched = |width: usize| match stage {
             Stage::Operators { .. } => false,
-            Stage::Widths { .. } => space.widths[width].options.len() > 1,
+            Stage::Widths { .. } | Stage::Whole => space.widths[width].options.len() > 1,
         };
         let channels: Vec<u64> = (0..space.widths.len())
             .map(|width| {
                 let options = &space.widths[width].options;
                 match stage {
                     Stage::Operators { widths } => options[widths[width]],
-                    Stage::Widths { .. } => options[options.len() - 1],
+                    Stage::Widths { .. } | Stage::Whole => options[options.len() - 1],
                 }
             })
             .collect();
@@ -78,7 +78,7 @@ impl Net {
             let mut branches = Vec::new();
             for (place, candidate) in space.candidates(edge).iter().enumerate() {
                 let wanted = match stage {
-                    Stage::Operators { .. } => true,
+                    Stage::Operators { .. } | Stage::Whole => true,
                     Stage::Widths { operators } => operators[edge.operator.0] == place,
                 };
                 let seed = mix(&[seed, number as u64, place as u64]);

@@ -79,8 +79,9 @@ fn one_hot(space: &Space, architecture: &Architecture, paths: Paths) -> Choices 
     Choices { weights: Probabilities::one_hot(space, architecture), paths }
 }
 
-/// `network` with the prefixes of the supernet's weights.
-fn sliced(space: &Space, net: &Net, network: &crate::network::Network) -> Module {
+/// The network of `architecture` with the prefixes of the supernet's weights.
+fn sliced(space: &Space, net: &Net, architecture: &Architecture) -> Module {
+    let network = &space.derive(architecture).unwrap();
     let mut module = Module::new(network, Device::Cpu, 99).unwrap();
     let sizes: Vec<(String, Vec<i64>)> = module.tensors().map(|(name, t)| (name.to_owned(), t.size())).collect();
     let kept = net.tensors();
@@ -90,7 +91,9 @@ fn sliced(space: &Space, net: &Net, network: &crate::network::Network) -> Module
             let wide = kept.iter().find_map(|(key, tensor)| {
                 let (edge, rest) = key.split_once(".candidate")?;
                 let edge: usize = edge.strip_prefix("edge")?.parse().ok()?;
-                let rest = rest.split_once(".op.")?.1;
+                let (candidate, rest) = rest.split_once(".op.")?;
+                let chosen = architecture.operators[space.edges[edge].operator.0];
+                candidate.parse::<usize>().ok().filter(|candidate| *candidate == chosen)?;
                 let own = format!("{}.{rest}", space.edges[edge].name.replace('/', "."));
                 (own == name).then_some(tensor)
             });
@@ -108,15 +111,15 @@ fn hard_masks_give_the_logits_of_the_sliced_network() {
     let images = Tensor::randn([4, 3, 32, 32], (Kind::Float, Device::Cpu));
     for (operators, offset) in [([0, 1, 2], 0), ([2, 3, 1], 1), ([1, 2, 4], 2), ([3, 0, 3], 1)] {
         let architecture = architecture(&space, operators, |place| place + offset);
-        let stage = Stage::Widths { operators: architecture.operators.clone() };
-        let net = Net::new(&space, &stage, Device::Cpu, 5).unwrap();
-        let choices = one_hot(&space, &architecture, Paths::ONE);
-        let mixing = Mixing::new(&net, &choices, Differentiated::Not, Device::Cpu).unwrap();
-        let masked = net.forward(&space, &images, &mixing).unwrap().logits;
-        let network = space.derive(&architecture).unwrap();
-        let exact = sliced(&space, &net, &network).run(&images, Phase::Batch);
-        let difference = (masked - exact).abs().max().double_value(&[]);
-        assert!(difference < 1e-4, "{operators:?}: {difference}");
+        for stage in [Stage::Widths { operators: architecture.operators.clone() }, Stage::Whole] {
+            let net = Net::new(&space, &stage, Device::Cpu, 5).unwrap();
+            let choices = one_hot(&space, &architecture, Paths::ONE);
+            let mixing = Mixing::new(&net, &choices, Differentiated::Not, Device::Cpu).unwrap();
+            let masked = net.forward(&space, &images, &mixing).unwrap().logits;
+            let exact = sliced(&space, &net, &architecture).run(&images, Phase::Batch);
+            let difference = (masked - exact).abs().max().double_value(&[]);
+            assert!(difference < 1e-4, "{operators:?}, {stage:?}: {difference}");
+        }
     }
 }
 
@@ -315,6 +318,27 @@ fn a_drawn_path_has_a_gradient_by_every_candidate_of_its_edges() {
         assert_eq!(choice[4], 0.0); // nothing flows over `zero`
     }
     assert!(answer.gradient.widths.iter().flatten().all(|&g| g == 0.0));
+}
+
+#[test]
+fn one_path_alone_has_the_gradient_of_its_own_candidates_and_no_other() {
+    let space = space();
+    let data = dataset();
+    let splits = splits(&data);
+    let loader = Loader::new(&data, Augment::NONE, Layout::Contiguous).unwrap();
+    let mut supernet = Supernet::new(&space, &splits, &loader, settings(1));
+    let chosen = architecture(&space, [0, 1, 3], |_| 1);
+    supernet.enter(&Stage::Operators { widths: chosen.widths.clone() }).unwrap();
+    let mut ask =
+        |paths| supernet.evaluate(&one_hot(&space, &chosen, paths), At { stage: 0, epoch: 0, step: 0 }).unwrap();
+    let (alone, all) = (ask(Paths::Alone), ask(Paths::ONE));
+    assert!((alone.loss - all.loss).abs() < 1e-6);
+    for ((alone, all), &chosen) in alone.gradient.operators.iter().zip(&all.gradient.operators).zip(&chosen.operators) {
+        for (place, (alone, all)) in alone.iter().zip(all).enumerate() {
+            let wanted = if place == chosen { *all } else { 0.0 };
+            assert!((alone - wanted).abs() < 1e-6, "{place}: {alone} is not {wanted}");
+        }
+    }
 }
 
 #[test]

@@ -1,16 +1,20 @@
 //! Training of a fixed network from scratch, and its evaluation.
 
+mod synflow;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::data::{Batch, DataError, Loader, Order};
-use crate::network::Network;
+use crate::network::{Network, NetworkError};
 use crate::nn::{Module, NnError, Phase, hits};
 use crate::record::{Rollback, TrainEpoch, nullable_number as number};
 use crate::torch::file::{self, TensorFileError};
 use crate::torch::{Precision, Sgd, SgdConfig, TorchError, autocast, make_channels_last, mix};
+
+pub use synflow::log_synflow;
 
 /// Images judged at once.
 const EVALUATION_BATCH: usize = 500;
@@ -24,6 +28,9 @@ const STREAM: u64 = 1000;
 /// Why training fails.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
+    /// A network without its norms is no network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The network cannot be a module, or a checkpoint does not fit it.
     #[error(transparent)]
     Module(#[from] NnError),
@@ -62,7 +69,12 @@ impl TrainError {
         match self {
             Self::NotFinite { epoch } => Some(*epoch),
             Self::File(TensorFileError::NotFinite { .. }) => Some(place.epoch + 1),
-            Self::Module(_) | Self::Data(_) | Self::Torch(_) | Self::File(_) | Self::NotFiniteAgain { .. } => None,
+            Self::Network(_)
+            | Self::Module(_)
+            | Self::Data(_)
+            | Self::Torch(_)
+            | Self::File(_)
+            | Self::NotFiniteAgain { .. } => None,
         }
     }
 

@@ -129,6 +129,7 @@ impl Finish<'_> {
             lambda: Some(job.settings.lambda),
             beta: Some(job.settings.beta),
             cost: Some(cost::CostKind::from(job.file.objective.cost).name().to_owned()),
+            method: Some(job.settings.method.name().to_owned()),
             data: Some(self.data_name()),
             targets: targets.map(|target| TargetResult::new(target, cost::exact(target.metric, &batch))).collect(),
             skips,

@@ -88,6 +88,13 @@ impl<'a> Keep<'a> {
         Ok(())
     }
 
+    /// Writes seconds and memory down, with the tensors that lie there.
+    pub(super) fn measures(&mut self) -> Result<(), SearchJobError> {
+        self.count();
+        self.note_peak()?;
+        Ok(self.checkpoint.write_again(self.run.folder)?)
+    }
+
     /// An epoch of the final training is done.
     pub(super) fn trained_epoch(&mut self, record: TrainEpoch) -> Result<(), SearchJobError> {
         self.progress.say(&lines::training(&record));

@@ -1,6 +1,6 @@
 //! Epochs in one line each.
 
-use crate::record::{HardTarget, SearchEpoch, TargetEpoch, TrainEpoch};
+use crate::record::{HardTarget, JudgedCandidate, SearchEpoch, TargetEpoch, TrainEpoch};
 use crate::search::repair::{Effort, Fit, Repaired};
 
 /// An epoch of the search.
@@ -36,6 +36,34 @@ pub(super) fn unmet(targets: &[HardTarget], found: &Repaired) -> Option<String> 
         format!("{target} is missed by {percent:.1} %, {name} {value:.6}")
     });
     Some(format!("{told}; of the cheapest {}", missed.collect::<Vec<String>>().join(", ")))
+}
+
+/// An epoch of a supernet on drawn paths.
+pub(super) fn supernet(epoch: &SearchEpoch) -> String {
+    format!(
+        "supernet {}/{}: train loss {:.3}, selection accuracy of the first candidate {:.1} %, {:.1} s",
+        epoch.epoch,
+        epoch.of,
+        epoch.train_loss,
+        epoch.validation_accuracy * 100.0,
+        epoch.seconds
+    )
+}
+
+/// A candidate of a list.
+pub(super) fn candidate(judged: &JudgedCandidate) -> String {
+    let of = judged.of.map_or_else(String::new, |of| format!("/{of}"));
+    let loss = judged.loss.map_or_else(String::new, |loss| format!(", selection loss {loss:.3}"));
+    let accuracy = judged.accuracy.map_or_else(String::new, |a| format!(", selection accuracy {:.1} %", a * 100.0));
+    let score = judged.score.map_or_else(String::new, |score| format!(", log synaptic flow {score:.2}"));
+    let objective = judged.objective.map_or_else(String::new, |value| format!(", objective {value:.4}"));
+    format!(
+        "candidate {}{of}{loss}{accuracy}{score}, latency {:.4} ms, utilization {:.1} %{objective}, {:.1} s",
+        judged.number,
+        judged.latency_ms,
+        judged.utilization * 100.0,
+        judged.seconds
+    )
 }
 
 /// An epoch of the training.

@@ -5,7 +5,8 @@ use tch::Device;
 use super::SearchJobError;
 use crate::jobs::spec::Job;
 use crate::record::PredictedMemory;
-use crate::search::{Search, Stage};
+use crate::search::methods::Method;
+use crate::search::{Paths, Search, Stage};
 use crate::supernet::Together;
 use crate::supernet::memory::{Budget, LimitSource, MemoryPlan, Running};
 use crate::torch::{Precision, memory};
@@ -32,8 +33,17 @@ impl Plans {
     ) -> Result<Self, SearchJobError> {
         let budget = budget(job, device)?;
         let plan = |running| MemoryPlan::new(&job.space, running, precision, job.settings.batch, budget);
-        let stages = match search.stage() {
+        // The supernet of an evolution has all candidates at the widest options; its masks are left out.
+        let widths: Vec<usize> = job.space.widths.iter().map(|choice| choice.options.len() - 1).collect();
+        let whole = || plan(Running::Operators { paths: Paths::ONE, widths: &widths });
+        let stage = match job.settings.method {
+            Method::Systole | Method::Darts { .. } | Method::Gdas => search.stage(),
+            Method::Evolution(_) => Some(Stage::Whole),
+            Method::Random { .. } | Method::Synflow { .. } => None,
+        };
+        let stages = match stage {
             None => [None, None],
+            Some(Stage::Whole) => [None, Some(whole()?)],
             Some(stage @ Stage::Widths { .. }) => [None, Some(plan(Running::of(&stage, job.settings.paths))?)],
             Some(stage @ Stage::Operators { .. }) => {
                 let widths = (search.stages() > 1).then(|| plan(Running::Widths { operators: None })).transpose()?;

@@ -27,6 +27,7 @@ pub(super) fn draw(job: &Job, folder: &RunFolder, architecture: &Architecture) -
     let pictures = [
         ("history", Some(plot::history_svg(&records))),
         ("widths", plot::widths_svg(&records, job.accelerator.array.cols, &unused)),
+        ("candidates", plot::candidates_svg(&records)),
         ("cycles", Some(plot::cycles_svg(&bars, &estimate.total.breakdown, &estimate.title()))),
     ];
     for (name, svg) in pictures.into_iter().filter_map(|(name, svg)| Some((name, svg?))) {

@@ -67,7 +67,7 @@ impl Search<'_> {
     pub fn targets(&self) -> &[HardTarget] {
         match self.stage_now() {
             Stage::Operators { .. } => &self.targets[0],
-            Stage::Widths { .. } => &self.targets[1],
+            Stage::Widths { .. } | Stage::Whole => &self.targets[1],
         }
     }
 
@@ -135,6 +135,7 @@ impl Search<'_> {
             Stage::Widths { operators } => {
                 scores.operators.iter_mut().zip(operators).for_each(|(choice, chosen)| only(choice, chosen));
             }
+            Stage::Whole => {}
         }
         scores
     }

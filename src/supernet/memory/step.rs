@@ -65,6 +65,7 @@ impl<'a> Running<'a> {
         match stage {
             Stage::Operators { widths } => Self::Operators { paths, widths },
             Stage::Widths { operators } => Self::Widths { operators: Some(operators) },
+            Stage::Whole => Self::Widths { operators: None },
         }
     }
 }
@@ -148,7 +149,9 @@ impl Inventory {
                     order.into_iter().take(count.get()).collect()
                 }
                 Running::Widths { operators: Some(operators) } => vec![operators[choice]],
-                Running::Widths { operators: None } => order.into_iter().take(1).collect(),
+                Running::Operators { paths: Paths::Alone, .. } | Running::Widths { operators: None } => {
+                    order.into_iter().take(1).collect()
+                }
             };
             for edge in edges {
                 for candidate in 0..candidates {
