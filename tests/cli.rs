@@ -957,7 +957,8 @@ mod check {
             (&[("objective: { lambda: 0.1, beta: 0.1 }\n", "")], "32:1: missing field `objective`"),
             (
                 &[("lambda: 0.1", "lamda: 0.1")],
-                "28:14: unknown field `lamda`, expected one of lambda, beta, cost, sums, lookup-table, latency, hardware-batch",
+                "28:14: unknown field `lamda`, expected one of lambda, beta, cost, sums, lookup-table, \
+                 latency, hardware-batch, form, weights, targets, penalty",
             ),
             (&[("  batch: 64\n", "  batch: 64\n  batch: 32\n")], "33:3: duplicate mapping key: batch"),
             (&[("training: 6000", "training: many")], "4:32: invalid u64, got `many`"),
@@ -1260,7 +1261,7 @@ mod schema {
             let schema = schema(kind);
             assert!(schema["$schema"].is_string() && schema["properties"].is_object(), "{kind}: {schema}");
         }
-        assert_eq!(schema("history")["oneOf"].as_array().unwrap().len(), 3);
+        assert_eq!(schema("history")["oneOf"].as_array().unwrap().len(), 5);
     }
 
     #[test]
@@ -1338,7 +1339,7 @@ fn the_examples_of_the_formats_page_are_valid() {
     systole_in(folder.path(), &["--quiet", "estimate", "topology.csv", "--accel", "scale.cfg"]).done();
     systole_in(folder.path(), &["pareto", "run"]).done();
     let history = systole::record::read_history(&folder.path().join("run/history.jsonl")).unwrap();
-    assert_eq!(history.len(), 3);
+    assert_eq!(history.len(), 5);
 }
 
 /// Every key of the schema stands in the whole file, but those that exclude each other and what `calibrate` writes.
