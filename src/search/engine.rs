@@ -368,7 +368,7 @@ impl<'a> Search<'a> {
         let pressed = self.pressed();
         let priced = self.objective.price(self.cost, &probabilities, self.targets());
         let slopes = self.objective.slopes(answer.loss, &priced, &pressed);
-        let mut gradient = draw.backward(&answer.gradient);
+        let mut gradient = draw.backward_of_task(&answer.gradient);
         if slopes.task != 1.0 {
             gradient = gradient.scaled(slopes.task);
         }

@@ -41,7 +41,7 @@ pub struct Draw {
     /// `alpha + gumbel`.
     perturbed: Probabilities,
     tau: f64,
-    /// 1 for the options that the gradient passes through; nothing where that is all of them.
+    /// 1 for the options that the task's gradient passes through; nothing where that is all of them.
     through: Option<Probabilities>,
 }
 
@@ -108,7 +108,7 @@ impl Draw {
         Self { soft: alpha.softmax(), perturbed: alpha.clone(), tau: 1.0, through: None }
     }
 
-    /// The same draw with the gradient by the weights of the drawn options alone.
+    /// The same draw with the task's gradient by the weights of the drawn options alone.
     #[must_use]
     pub(super) fn through_the_drawn_alone(self) -> Self {
         Self { through: Some(self.hard()), ..self }
@@ -149,13 +149,19 @@ impl Draw {
     /// Gradient by the parameters, given that by the weights: `g_i (d_i - sum_j g_j d_j) / tau`.
     #[must_use]
     pub(super) fn backward(&self, by_weights: &Probabilities) -> Probabilities {
+        jacobian(&self.soft, by_weights).scaled(1.0 / self.tau)
+    }
+
+    /// The same of the task's gradient, which passes through the drawn options alone where the draw is one of those.
+    #[must_use]
+    pub(super) fn backward_of_task(&self, by_weights: &Probabilities) -> Probabilities {
         let mut by_weights = by_weights.clone();
         if let Some(through) = &self.through {
             for (slot, through) in by_weights.choices_mut().flatten().zip(through.choices().flatten()) {
                 *slot *= through;
             }
         }
-        jacobian(&self.soft, &by_weights).scaled(1.0 / self.tau)
+        self.backward(&by_weights)
     }
 }
 

@@ -326,7 +326,7 @@ fn the_gradient_of_gdas_is_that_of_the_drawn_option_through_the_softmax() {
     for step in 0..20 {
         let at = At { stage: 0, epoch: 0, step };
         let draw = Method::Gdas.draw(&alpha, tau, &mut stream(2, Purpose::Architecture, at));
-        let (drawn, gradient) = (draw.soft.argmax(), draw.backward(&by));
+        let (drawn, gradient) = (draw.soft.argmax(), draw.backward_of_task(&by));
         let chosen = [drawn.operators[0], drawn.widths[0]];
         for (place, ((g, d), found)) in draw.soft.choices().zip(by.choices()).zip(gradient.choices()).enumerate() {
             let s = chosen[place];
