@@ -283,8 +283,13 @@ fn the_smooth_ceiling_ends_at_an_edge_of_a_tile_in_the_toy_but_not_always_at_the
     let smooth = Priced::Distributions(CostKind::SmoothCeil);
     let weights = [(0.1, 0.1), (0.1, 0.5), (1.0, 0.1), (1.0, 0.5)];
     let found: Vec<Vec<u64>> = weights.iter().map(|&(lambda, scale)| toy(smooth, lambda, scale, 12)).collect();
-    let at_edges = found.iter().flatten().filter(|&width| width % 128 == 0).count();
-    assert!(at_edges >= 46, "{at_edges} of 48: {found:?}");
+    let from_edge = |width: u64| width.abs_diff(128).min(width.abs_diff(256));
+    let at_edges = found.iter().flatten().filter(|&&width| from_edge(width) == 0).count();
+    // The others are one option below: there the smooth step has hardly begun.
+    assert!(
+        at_edges >= 40 && found.iter().flatten().all(|&width| from_edge(width) <= 8),
+        "{at_edges} of 48: {found:?}"
+    );
     // Where 128 is the best, the expected cost finds it from every start.
     assert!(found[2..].iter().flatten().any(|&width| width > 128), "{found:?}");
 }
