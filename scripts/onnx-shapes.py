@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """scripts/onnx-shapes.py FOLDER [OUT]
 
-Compares the shape of every value in the ONNX files of FOLDER, as `systole estimate --shapes` writes them, with two others:
-what ONNX's own shape inference says, and what ONNX Runtime puts out when it runs the network on an image of zeros. Writes
-the counts, a line a file, to OUT (results/onnx-shapes.csv), and prints what differs. Exit code 1 where anything does.
-Needs Python with onnx and onnxruntime; SYSTOLE names the command.
+Compares the shape of every value in the ONNX files of FOLDER, as `systole estimate --shapes` writes them, with three others:
+what ONNX's own shape inference says, what tract infers, and what ONNX Runtime puts out when it runs the network on an image
+of zeros. Writes the counts, a line a file, to OUT (results/onnx-shapes.csv), and prints what differs. Exit code 1 where
+anything does. Needs Python with onnx and onnxruntime; SYSTOLE names the command, TRACT_SHAPES the program of
+scripts/tract-shapes, which is built otherwise (cargo, some minutes).
 
-Columns: nodes that an output needs, their values; then for each of the two: values compared, equal, and those that it
-gives no shape (inference: of a length it does not know; Runtime: none).
+Columns: nodes that an output needs, their values; then for each of the three: values compared, equal, and those that it
+gives no shape (inference, tract: of a length it does not know; Runtime: none).
 """
 
 import ast
@@ -24,7 +25,8 @@ import onnxruntime
 
 ROOT = Path(__file__).resolve().parent.parent
 SYSTOLE = os.environ.get("SYSTOLE", str(ROOT / "target/release/systole"))
-HEADER = ["file", "nodes", "values", "inferred", "inferred_equal", "not_inferred", "run", "run_equal", "not_run"]
+TRACT = ROOT / "scripts/tract-shapes"
+HEADER = ["file", "nodes", "values", "inferred", "inferred_equal", "not_inferred", "tract", "tract_equal", "not_tract", "run", "run_equal", "not_run"]
 
 
 def ours(path):
@@ -61,6 +63,24 @@ def inferred(model):
     return shapes
 
 
+def tract_program():
+    """The program that prints tract's shapes."""
+    if "TRACT_SHAPES" in os.environ:
+        return os.environ["TRACT_SHAPES"]
+    subprocess.run(["cargo", "build", "--release", "--manifest-path", str(TRACT / "Cargo.toml")], check=True)
+    return str(TRACT / "target/release/tract-shapes")
+
+
+def by_tract(model, program):
+    """Shapes that tract infers."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        onnx.save(model, file)
+        done = subprocess.run([program, str(file)], stdout=subprocess.PIPE, text=True)
+    pairs = (line.rsplit(",", 1) for line in done.stdout.splitlines())
+    return {name: tuple(map(int, dims.split())) for name, dims in pairs}
+
+
 def run(model, names):
     """Shapes of the values `names` when the network runs."""
     there = {value.name for value in model.graph.output}
@@ -87,11 +107,12 @@ def compare(file, what, mine, theirs):
     return [len(both), sum(mine[name] == theirs[name] for name in both), len(mine) - len(both)]
 
 
-def one(path):
+def one(path, tract):
     shapes, nodes = ours(path)
     model = with_batch_of_one(path)
     of_graph = {name for node in model.graph.node for name in node.output}
     theirs = compare(path.name, "inference", shapes, inferred(model))
+    theirs += compare(path.name, "tract", shapes, by_tract(model, tract))
     ran = compare(path.name, "ONNX Runtime", shapes, run(model, [name for name in shapes if name in of_graph]))
     return [path.name, nodes, len(shapes), *theirs, *ran]
 
@@ -100,9 +121,9 @@ def main():
     if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     out = Path(sys.argv[2]) if len(sys.argv) == 3 else ROOT / "results/onnx-shapes.csv"
-    lines = []
+    lines, tract = [], tract_program()
     for path in sorted(Path(sys.argv[1]).glob("*.onnx")):
-        lines.append(one(path))
+        lines.append(one(path, tract))
         print(",".join(map(str, lines[-1])), flush=True)
     total = ["all", *(sum(column) for column in list(zip(*lines))[1:])]
     unfinished = out.with_suffix(".part")
@@ -110,7 +131,7 @@ def main():
         csv.writer(file, lineterminator="\n").writerows([HEADER, *lines, total])
     unfinished.rename(out)
     print(",".join(map(str, total)))
-    sys.exit(int(total[3] != total[4] or total[6] != total[7]))
+    sys.exit(int(any(total[place] != total[place + 1] for place in (3, 6, 9))))
 
 
 if __name__ == "__main__":

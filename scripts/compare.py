@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+"""The methods of the search against each other, on CIFAR-10, with equal means.
+
+    scripts/compare.py plan                          what would run, and for how long
+    scripts/compare.py run DATA [--out DIR] [--jobs N]   runs it; repeat it to go on where it was stopped
+    scripts/compare.py report [--out DIR]            runs.csv, fronts.svg, figures.md from what is finished
+
+DATA is the folder with cifar-10-batches-bin or the archive. Every run is one `systole search` of one thread; equal
+seeds draw equal splits and first weights. SYSTOLE names the command (target/release/systole).
+"""
+
+import argparse
+import concurrent.futures
+import csv
+import json
+import math
+import os
+import random
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+JOB = "search-spaces/cifar10-small.yaml"
+SEEDS = (0, 1, 2)
+# What every run has in common: shorter than the job, so that all of it fits into 100 minutes of two cores.
+COMMON = (
+    "data.training=8000",
+    "data.selection=4000",
+    "search.operators.epochs=5",
+    "search.operators.warm-up-epochs=2",
+    "search.widths.epochs=4",
+    "training.epochs=3",
+)
+# Where latency is judged by another model than the search saw.
+JUDGES = ("ideal", "pipelined", "scale-sim")
+DRAWS = 10_000
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to search: its settings, the weights of latency that span its front, the minutes that a run takes."""
+
+    name: str
+    settings: tuple[str, ...]
+    lambdas: tuple[float, ...]
+    minutes: float
+
+
+def priced(cost: str, *more: str) -> Method:
+    """Our loop under another cost: the weights span the same range."""
+    return Method(cost, (f"objective.cost={cost}", *more), (0.02, 0.08, 0.3), 2.7)
+
+
+# The table that `lookup` reads; written once by the command itself.
+TABLE = "lookup.json"
+METHODS = (
+    priced("expected"),
+    priced("smooth-ceil"),
+    priced("roofline"),
+    priced("flops"),
+    priced("lookup", f"objective.lookup-table={{folder}}/{TABLE}"),
+    # As published, without a price of hardware. All candidates run in a step, which takes seven times as long.
+    Method("darts", ("search.method=darts", "search.operators.epochs=2", "search.operators.warm-up-epochs=0"), (0.0,), 5.0),
+    Method("gdas", ("search.method=gdas",), (0.0,), 2.7),
+    Method("random", ("search.method=random", "search.random.budget={ seconds: 90 }", "search.random.epochs=1"), (0.02, 0.08, 0.3), 2.7),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    method: Method
+    weight: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.method.name}-{self.weight:g}-s{self.seed}"
+
+
+def runs() -> list[Run]:
+    """Seed by seed and method by method, so that a stop at any time leaves comparable runs."""
+    longest = max(len(method.lambdas) for method in METHODS)
+    return [
+        Run(method, method.lambdas[place], seed)
+        for seed in SEEDS
+        for place in range(longest)
+        for method in METHODS
+        if place < len(method.lambdas)
+    ]
+
+
+def command() -> str:
+    return os.environ.get("SYSTOLE", str(ROOT / "target/release/systole"))
+
+
+def search(run: Run, data: Path, folder: Path) -> None:
+    """One search; a finished folder is left alone, an unfinished one goes on."""
+    out = folder / run.name
+    arguments = [command(), "search", JOB, "--data", str(data), "--out", str(out), "--seed", str(run.seed)]
+    arguments += ["--threads", "1", "--resume"]
+    for setting in (f"name={run.name}", *COMMON, *run.method.settings, f"objective.lambda={run.weight:g}"):
+        arguments += ["--set", setting.replace("{folder}", str(folder.resolve()))]
+    with open(folder / f"{run.name}.log", "w") as log:
+        code = subprocess.run(arguments, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT).returncode
+    if code == 130:
+        raise KeyboardInterrupt
+    print(f"{run.name}: {'done' if code in (0, 1) else f'exit code {code}, see {log.name}'}", flush=True)
+
+
+def run_all(data: Path, folder: Path, jobs: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / TABLE).exists():
+        accelerator = "small-32x32"
+        arguments = ["estimate", "--lookup-table", str(folder / TABLE), "--space", JOB, "--accel", accelerator]
+        subprocess.run([command(), *arguments], cwd=ROOT, check=True)
+    left = [run for run in runs() if not (folder / run.name / "judged.json").exists()]
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for done in [pool.submit(one, run, data, folder) for run in left]:
+            done.result()
+
+
+def one(run: Run, data: Path, folder: Path) -> None:
+    search(run, data, folder)
+    out = folder / run.name
+    if (out / "network.yaml").exists():
+        judge(out)
+
+
+def judge(out: Path) -> None:
+    """Latency of the network found under each model of time, ms: `judged.json`."""
+    accelerator = json.loads((out / "summary.json").read_text())["accelerator"]
+    judged = {}
+    for timing in JUDGES:
+        arguments = [command(), "estimate", str(out / "network.yaml"), "--accel", accelerator, "--timing", timing, "--json"]
+        text = subprocess.run(arguments, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        total = json.loads(text)[0]["total"]
+        judged[timing] = {"latency_ms": total["latency_ms"], "utilization": total["overall_utilization"]}
+    text = json.dumps(judged, indent=1) + "\n"
+    part = out / "judged.json.part"
+    part.write_text(text)
+    part.rename(out / "judged.json")
+
+
+def row(run: Run, folder: Path) -> dict[str, object] | None:
+    out = folder / run.name
+    if not (out / "judged.json").exists():
+        return None
+    summary = json.loads((out / "summary.json").read_text())
+    if summary["stop_reason"] == "interrupted":
+        return None
+    judged = json.loads((out / "judged.json").read_text())
+    cells: dict[str, object] = {"method": run.method.name, "lambda": run.weight, "seed": run.seed}
+    cells["accuracy"] = summary["accuracy"]["test"]
+    for timing in JUDGES:
+        cells[f"{timing}_us"] = judged[timing]["latency_ms"] * 1e3
+        cells[f"{timing}_utilization"] = judged[timing]["utilization"]
+    for key in ("macs", "params", "search_seconds", "train_seconds"):
+        cells[key] = summary[key]
+    cells["peak_mib"] = round(summary["peak_memory_bytes"] / 2**20)
+    return cells
+
+
+def front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """(accuracy, latency) that nothing is better than in both, from slow to fast."""
+    best: list[tuple[float, float]] = []
+    for accuracy, latency in sorted(points, key=lambda point: (-point[0], point[1])):
+        if not best or latency < best[-1][1]:
+            best.append((accuracy, latency))
+    return best
+
+
+def log_latency(points: list[tuple[float, float]], accuracy: float) -> float:
+    """ln latency of the front at an accuracy: linear between its points."""
+    for (high, slow), (low, fast) in zip(points, points[1:]):
+        if low <= accuracy <= high:
+            share = (accuracy - low) / (high - low)
+            return math.log(fast) + share * (math.log(slow) - math.log(fast))
+    return math.log(points[0][1] if accuracy >= points[0][0] else points[-1][1])
+
+
+def ratio(mine: list[tuple[float, float]], other: list[tuple[float, float]], places: int = 50) -> float:
+    """Geometric mean of other latency / my latency over the accuracies that both fronts reach; not a number where they
+    reach none in common."""
+    mine, other = front(mine), front(other)
+    low = max(mine[-1][0], other[-1][0])
+    high = min(mine[0][0], other[0][0])
+    if low > high:
+        return math.nan
+    at = [low + (high - low) * place / (places - 1) for place in range(places)]
+    return math.exp(statistics.mean(log_latency(other, a) - log_latency(mine, a) for a in at))
+
+
+def bootstrap(rows: list[dict], mine: str, other: str, latency: str) -> tuple[float, float, float, float]:
+    """The ratio, its 2.5 and 97.5 percentiles over draws of seeds within each weight, and the share of draws in which
+    the fronts meet."""
+    stream = random.Random(0)
+    groups: dict[str, dict[float, list[tuple[float, float]]]] = {mine: {}, other: {}}
+    for cells in rows:
+        if cells["method"] in groups:
+            point = (cells["accuracy"], cells[latency])
+            groups[cells["method"]].setdefault(cells["lambda"], []).append(point)
+
+    def all_of(method: str) -> list[tuple[float, float]]:
+        return [point for points in groups[method].values() for point in points]
+
+    def drawn(method: str) -> list[tuple[float, float]]:
+        return [stream.choice(points) for points in groups[method].values() for _ in points]
+
+    ratios = [ratio(drawn(mine), drawn(other)) for _ in range(DRAWS)]
+    met = sorted(value for value in ratios if not math.isnan(value))
+    if not met:
+        return ratio(all_of(mine), all_of(other)), math.nan, math.nan, 0.0
+    at = lambda share: met[min(len(met) - 1, int(share * len(met)))]
+    return ratio(all_of(mine), all_of(other)), at(0.025), at(0.975), len(met) / DRAWS
+
+
+def spread(values: list[float], digits: int) -> str:
+    mean = statistics.mean(values)
+    deviation = f" ({statistics.stdev(values):.{digits}f})" if len(values) > 1 else ""
+    return f"{mean:.{digits}f}{deviation}"
+
+
+def report(folder: Path) -> None:
+    rows = [cells for run in runs() if (cells := row(run, folder))]
+    if not rows:
+        sys.exit(f"compare.py: no finished run in {folder}; start them with `run`")
+    with open(folder / "runs.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    lines = [
+        f"{len(rows)} of {len(runs())} runs; mean (sample deviation) over the seeds.",
+        "",
+        "| method | lambda | n | test accuracy, % | latency, us (`ideal`) | utilization, % | latency, us (`pipelined`) | parameters | search, s | training, s | peak memory, MiB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for method in METHODS:
+        for weight in method.lambdas:
+            group = [cells for cells in rows if (cells["method"], cells["lambda"]) == (method.name, weight)]
+            if not group:
+                continue
+            column = lambda key, scale=1.0: [cells[key] * scale for cells in group]
+            lines.append(
+                f"| `{method.name}` | {weight:g} | {len(group)} | {spread(column('accuracy', 100), 2)} "
+                f"| {spread(column('ideal_us'), 2)} | {spread(column('ideal_utilization', 100), 1)} "
+                f"| {spread(column('pipelined_us'), 2)} | {spread(column('params'), 0)} "
+                f"| {spread(column('search_seconds'), 0)} | {spread(column('train_seconds'), 0)} "
+                f"| {max(column('peak_mib'))} |"
+            )
+    for latency, title in (("ideal_us", "the timing of the search"), ("pipelined_us", "`pipelined`"), ("scale-sim_us", "`scale-sim`")):
+        lines += ["", f"Latency at equal accuracy, other / `{METHODS[0].name}`, judged by {title}:", ""]
+        lines += ["| other | ratio | 95 % interval | draws in which the fronts meet |", "|---|---|---|---|"]
+        for method in METHODS[1:]:
+            if any(cells["method"] == method.name for cells in rows):
+                value, low, high, met = bootstrap(rows, METHODS[0].name, method.name, latency)
+                lines.append(f"| `{method.name}` | {value:.2f} | {low:.2f} to {high:.2f} | {100 * met:.0f} % |")
+    (folder / "figures.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def plan() -> None:
+    total = 0.0
+    for method in METHODS:
+        count = len(method.lambdas) * len(SEEDS)
+        total += count * method.minutes
+        print(f"{method.name:12} lambda {', '.join(f'{w:g}' for w in method.lambdas):20} x {len(SEEDS)} seeds x {method.minutes:g} min = {count * method.minutes:.0f} min")
+    print(f"{len(runs())} runs, {total:.0f} minutes of one core, {total / 2:.0f} minutes of two")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("plan")
+    for verb in ("run", "report"):
+        sub = verbs.add_parser(verb)
+        sub.add_argument("--out", type=Path, default=ROOT / "results/compare")
+        if verb == "run":
+            sub.add_argument("data", type=Path)
+            sub.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    if given.verb == "plan":
+        plan()
+    elif given.verb == "run":
+        run_all(given.data, given.out, given.jobs)
+    else:
+        report(given.out)
+
+
+if __name__ == "__main__":
+    main()
