@@ -2,6 +2,8 @@
 //! does not know; why it stopped stands on stderr.
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::infer::Factoid;
+use tract_onnx::tract_hir::internal::DimLike;
 
 fn main() -> TractResult<()> {
     let path = std::env::args().nth(1).expect("usage: tract-shapes FILE.onnx");
