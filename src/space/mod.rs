@@ -190,6 +190,16 @@ impl Space {
         ends.zip(there).map(|(ends, there)| ends && there).collect()
     }
 
+    /// Whether `architecture` has an option of every choice of this space, and no other.
+    #[must_use]
+    pub fn holds(&self, architecture: &Architecture) -> bool {
+        let Architecture { operators, widths } = architecture;
+        operators.len() == self.operators.len()
+            && widths.len() == self.widths.len()
+            && operators.iter().zip(&self.operators).all(|(&chosen, choice)| chosen < choice.candidates.len())
+            && widths.iter().zip(&self.widths).all(|(&chosen, choice)| chosen < choice.options.len())
+    }
+
     /// Names of the widths whose joins all lie off every way from the image to the last join of `architecture`.
     #[must_use]
     pub fn unused_widths(&self, architecture: &Architecture) -> BTreeSet<String> {

@@ -46,7 +46,7 @@ impl Kept {
             return Ok(Self::default());
         }
         let read: Self = read_json(&path)?;
-        if read.judged.iter().all(|judged| fits(space, &judged.architecture)) {
+        if read.judged.iter().all(|judged| space.holds(&judged.architecture)) {
             return Ok(read);
         }
         let reason = format!("{}: its choices are not those of the space", path.display());
@@ -70,14 +70,6 @@ impl Kept {
 
 fn path(folder: &RunFolder) -> PathBuf {
     folder.checkpoint().join("candidates.json")
-}
-
-fn fits(space: &Space, architecture: &Architecture) -> bool {
-    let Architecture { operators, widths } = architecture;
-    operators.len() == space.operators.len()
-        && widths.len() == space.widths.len()
-        && operators.iter().zip(&space.operators).all(|(&chosen, choice)| chosen < choice.candidates.len())
-        && widths.iter().zip(&space.widths).all(|(&chosen, choice)| chosen < choice.options.len())
 }
 
 /// Who judges an architecture.

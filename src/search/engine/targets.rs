@@ -10,7 +10,6 @@ use crate::search::repair::Effort::{Partial, Whole};
 use crate::search::repair::{Fit, Problem, Repaired, repair};
 use crate::search::settings::LatencyUnit;
 use crate::search::task::Stage;
-use crate::space::Architecture;
 
 /// What it counts to go through all options of a width that is not searched yet, nats.
 const WIDTH_NATS: f64 = 0.01;
@@ -53,13 +52,7 @@ impl Search<'_> {
     /// space.
     pub(super) fn hold_to_targets(&mut self) {
         self.state.multipliers.resize(self.settings.targets.len(), Multiplier::new(&self.settings.penalty));
-        let zeros = Probabilities::zeros(self.space);
-        let fits = |witness: &Architecture| {
-            let chosen = witness.operators.iter().chain(&witness.widths);
-            let counts = [witness.operators.len(), witness.widths.len()] == [zeros.operators.len(), zeros.widths.len()];
-            counts && zeros.choices().zip(chosen).all(|(options, &chosen)| chosen < options.len())
-        };
-        self.state.witness.take_if(|witness| !fits(witness));
+        self.state.witness.take_if(|witness| !self.space.holds(witness));
     }
 
     /// The hard targets with the bounds that the present stage works towards.
