@@ -135,8 +135,13 @@ def run_all(data: Path, folder: Path, jobs: int) -> None:
         (folder / ROOFED).write_text(shipped.replace(f"name: {ACCELERATOR}", "name: bandwidth") + BANDWIDTH + "\n")
     left = [run for run in runs() if not kept(run, folder).exists()]
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for done in [pool.submit(one, run, data, folder) for run in left]:
-            done.result()
+        try:
+            for done in [pool.submit(one, run, data, folder) for run in left]:
+                done.result()
+        except BaseException:
+            # Those under way end by the same signal, and keep where they stand.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def one(run: Run, data: Path, folder: Path) -> None:
