@@ -7,7 +7,7 @@ use super::masks;
 use super::mixing::{Differentiated, Mixing};
 use crate::nn::{Module, Phase, fit_channels};
 use crate::search::Stage;
-use crate::space::{Candidate, Edge, End, Inner, Space};
+use crate::space::{Candidate, Edge, End, Inner, Space, WidthChoice};
 use crate::torch::{add_scaled, mix};
 
 /// All modules of a stage.
@@ -21,6 +21,8 @@ pub(super) struct Net {
     channels: Vec<u64>,
     /// Prefix masks of each width choice that is searched now: `[options, channels]`.
     masks: Vec<Option<Tensor>>,
+    /// Options of each width choice that is searched now.
+    options: Vec<Option<Vec<u64>>>,
     /// For each join, after which join its value is not needed any more.
     last_use: Vec<usize>,
     device: Device,
@@ -67,13 +69,15 @@ impl Net {
             let prefixes = searched(place).then(|| masks::prefixes(&choice.options, Inner::Times(1), device));
             masks.push(prefixes.transpose()?);
         }
+        let options = |(place, choice): (usize, &WidthChoice)| searched(place).then(|| choice.options.clone());
+        let options = space.widths.iter().enumerate().map(options).collect();
         let last = channels[space.join(space.last()).width.0];
         let classifier = Module::new(&space.classifier_fragment(last)?, device, mix(&[seed, u64::MAX]))?;
         let mut last_use: Vec<usize> = (0..space.joins.len()).collect();
         for edge in &space.edges {
             last_use[edge.from.0] = last_use[edge.from.0].max(edge.to.0);
         }
-        let mut net = Self { edges: Vec::new(), classifier, channels, masks, last_use, device };
+        let mut net = Self { edges: Vec::new(), classifier, channels, masks, options, last_use, device };
         for (number, edge) in space.edges.iter().enumerate() {
             let mut branches = Vec::new();
             for (place, candidate) in space.candidates(edge).iter().enumerate() {
@@ -111,6 +115,20 @@ impl Net {
     /// Prefix masks of each width choice that is searched now.
     pub(super) fn masks(&self) -> &[Option<Tensor>] {
         &self.masks
+    }
+
+    /// Channels of every width choice where one is searched and each of those takes one option for certain.
+    pub(super) fn certain(&self, widths: &[Vec<f64>]) -> Option<Vec<u64>> {
+        if self.options.iter().all(Option::is_none) {
+            return None;
+        }
+        let channels = self.options.iter().zip(widths).zip(&self.channels).map(|((options, weights), &fixed)| {
+            let Some(options) = options else { return Some(fixed) };
+            let mut taken = (0..weights.len()).filter(|&option| weights[option] != 0.0);
+            let option = taken.next().filter(|&option| taken.next().is_none() && weights[option] == 1.0)?;
+            Some(options[option])
+        });
+        channels.collect()
     }
 
     /// The module and masks of a candidate; nothing for `zero` and for what the stage does not run.
@@ -156,15 +174,35 @@ impl Net {
                 Differentiated::ByWidths | Differentiated::Not => self.drop_unused(place, &mut pass.values),
             }
         }
-        let last =
-            pass.values[space.last().0].as_ref().map_or_else(|| self.nothing(space, images), Tensor::shallow_clone);
-        pass.logits = self.classify(&last);
+        let nothing = || self.nothing(space, images, mixing);
+        let last = pass.values[space.last().0].as_ref().map_or_else(nothing, Tensor::shallow_clone);
+        pass.logits = match &mixing.channels {
+            None => self.classify(&last),
+            Some(channels) => {
+                let fragment = space.classifier_fragment(channels[space.join(space.last()).width.0])?;
+                self.classifier.sliced(&fragment)?.run(&last, Phase::Batch)
+            }
+        };
         Ok(pass)
     }
 
-    /// Logits behind the value of the last join.
+    /// Logits behind the value of the last join at its full width.
     pub(super) fn classify(&self, last: &Tensor) -> Tensor {
         self.classifier.run(last, Phase::Batch)
+    }
+
+    /// What `branch`, the candidate `candidate` of `edge`, puts out on `x`.
+    fn run(
+        space: &Space,
+        edge: &Edge,
+        (candidate, branch): (usize, &Branch),
+        x: &Tensor,
+        mixing: &Mixing<'_>,
+    ) -> Result<Tensor, SupernetError> {
+        let Some(channels) = &mixing.channels else { return Ok(branch.run(x, mixing)) };
+        let [from, to] = [edge.from, edge.to].map(|join| channels[space.join(join).width.0]);
+        let fragment = space.fragment(edge, &space.candidates(edge)[candidate], from, to)?;
+        Ok(branch.module.sliced(&fragment)?.run(x, Phase::Batch))
     }
 
     /// What the edges into the join `place` add up to.
@@ -183,7 +221,7 @@ impl Net {
             for (candidate, branch) in self.edges[number].iter().enumerate() {
                 let weight = mixing.weight(edge.operator.0, candidate);
                 let Some(branch) = branch.as_ref().filter(|_| weight != 0.0) else { continue };
-                let y = branch.run(x, mixing);
+                let y = Self::run(space, edge, (candidate, branch), x, mixing)?;
                 if mixing.differentiated == Differentiated::ByOperators {
                     pass.outputs[number][candidate] = Some(y.detach());
                 }
@@ -206,9 +244,9 @@ impl Net {
     }
 
     /// Zeros in the shape of the last join: what is left where a draw cuts the output off.
-    fn nothing(&self, space: &Space, images: &Tensor) -> Tensor {
+    fn nothing(&self, space: &Space, images: &Tensor, mixing: &Mixing<'_>) -> Tensor {
         let join = space.join(space.last());
-        let channels = self.channels[join.width.0].cast_signed();
+        let channels = mixing.channels.as_ref().unwrap_or(&self.channels)[join.width.0].cast_signed();
         let side = join.side.cast_signed();
         fit_channels(&Tensor::zeros([images.size()[0], 1, side, side], (Kind::Float, self.device)), channels)
     }

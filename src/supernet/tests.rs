@@ -8,6 +8,7 @@ use crate::nn::{Module, Phase};
 use crate::search::{Paths, Schedule};
 use crate::space::Architecture;
 use crate::space::file::{Setting, SpaceFile};
+use crate::torch::clear_gradients;
 
 /// A cell of every kind of candidate with a mask inside, and a layer that ties two widths.
 const SPACE: &str = "
@@ -114,11 +115,28 @@ fn hard_masks_give_the_logits_of_the_sliced_network() {
         for stage in [Stage::Widths { operators: architecture.operators.clone() }, Stage::Whole] {
             let net = Net::new(&space, &stage, Device::Cpu, 5).unwrap();
             let choices = one_hot(&space, &architecture, Paths::ONE);
-            let mixing = Mixing::new(&net, &choices, Differentiated::Not, Device::Cpu).unwrap();
-            let masked = net.forward(&space, &images, &mixing).unwrap().logits;
             let exact = sliced(&space, &net, &architecture).run(&images, Phase::Batch);
-            let difference = (masked - exact).abs().max().double_value(&[]);
-            assert!(difference < 1e-4, "{operators:?}, {stage:?}: {difference}");
+            // What is differentiated by widths is masked, the other sliced.
+            let gradients = [Differentiated::ByWidths, Differentiated::Not].map(|differentiated| {
+                let mixing = Mixing::new(&net, &choices, differentiated, Device::Cpu).unwrap();
+                assert_eq!(mixing.channels.is_some(), differentiated == Differentiated::Not);
+                let logits = net.forward(&space, &images, &mixing).unwrap().logits;
+                let difference = (&logits - &exact).abs().max().double_value(&[]);
+                assert!(difference < 1e-4, "{operators:?}, {stage:?}, {differentiated:?}: {difference}");
+                logits.square().sum(Kind::Float).backward();
+                let gradients: Vec<Tensor> = net.parameters().iter().map(Tensor::grad).collect();
+                let gradients: Vec<Option<Tensor>> =
+                    gradients.into_iter().map(|g| Some(g).filter(Tensor::defined).map(|g| g.copy())).collect();
+                clear_gradients(&net.parameters()).unwrap();
+                gradients
+            });
+            let [masked, of_slices] = &gradients;
+            for (masked, of_slice) in masked.iter().zip(of_slices) {
+                match (masked, of_slice) {
+                    (Some(masked), Some(of_slice)) => assert!(masked.allclose(of_slice, 1e-3, 1e-3, false)),
+                    (masked, of_slice) => assert_eq!(masked.is_some(), of_slice.is_some()),
+                }
+            }
         }
     }
 }
