@@ -5,7 +5,7 @@
 mod init;
 mod resize;
 
-pub use resize::resized_moment;
+pub use resize::Block;
 
 use tch::{Device, Kind, Tensor};
 

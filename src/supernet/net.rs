@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use super::SupernetError;
 use super::masks;
 use super::mixing::{Differentiated, Mixing};
-use crate::nn::{Module, Phase, fit_channels};
+use crate::nn::{Block, Module, Phase, fit_channels};
 use crate::search::Stage;
 use crate::space::{Candidate, Edge, End, Inner, Space, WidthChoice};
 use crate::torch::{add_scaled, mix};
@@ -179,8 +179,9 @@ impl Net {
         pass.logits = match &mixing.channels {
             None => self.classify(&last),
             Some(channels) => {
-                let fragment = space.classifier_fragment(channels[space.join(space.last()).width.0])?;
-                self.classifier.sliced(&fragment)?.run(&last, Phase::Batch)
+                let width = channels[space.join(space.last()).width.0];
+                let input = [Block { from: 0, to: 0, length: width }];
+                self.classifier.sliced(&space.classifier_fragment(width)?, &input)?.run(&last, Phase::Batch)
             }
         };
         Ok(pass)
@@ -202,7 +203,8 @@ impl Net {
         let Some(channels) = &mixing.channels else { return Ok(branch.run(x, mixing)) };
         let [from, to] = [edge.from, edge.to].map(|join| channels[space.join(join).width.0]);
         let fragment = space.fragment(edge, &space.candidates(edge)[candidate], from, to)?;
-        Ok(branch.module.sliced(&fragment)?.run(x, Phase::Batch))
+        let input = [Block { from: 0, to: 0, length: from }];
+        Ok(branch.module.sliced(&fragment, &input)?.run(x, Phase::Batch))
     }
 
     /// What the edges into the join `place` add up to.
