@@ -109,7 +109,8 @@ pub struct Resize {
 impl Allocation {
     /// The first windows, where `searched` says of each width choice whether it is used and has options to choose from.
     ///
-    /// A width starts at `start` channels, the nearest option; where absent at the first option of a tile or more.
+    /// A width starts at `start` channels, the nearest option; where absent at the first option of a tile or more, or in
+    /// the middle where none is: what starts too wide pays for it from the first step.
     #[must_use]
     pub fn new(grid: Grid<'_>, searched: &[bool], start: Option<u64>) -> Self {
         let first = |choice: &WidthChoice| first_option(&choice.options, start, grid.tile);
@@ -411,12 +412,13 @@ impl Allocation {
 /// Lead of a logit that stands alone: among two options a probability of 0.98.
 const DECIDED: f64 = 4.0;
 
-/// The option nearest to `start` channels, the narrower of two; where absent the first of `tile` channels or more.
+/// The option nearest to `start` channels, the narrower of two; where absent the first of `tile` channels or more, or the
+/// middle one where none is.
 fn first_option(options: &[u64], start: Option<u64>, tile: u64) -> usize {
     let last = options.len() - 1;
     match start {
         Some(start) => (0..=last).min_by_key(|&place| options[place].abs_diff(start)).unwrap_or(0),
-        None => options.partition_point(|&channels| channels < tile).min(last),
+        None => options.iter().position(|&channels| channels >= tile).unwrap_or(options.len() / 2),
     }
 }
 

@@ -32,7 +32,8 @@ pub enum Masks {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DynamicFile {
-    /// Channels that every width starts at; the nearest option counts. The first edge of a tile where absent.
+    /// Channels that every width starts at; the nearest option counts. The first edge of a tile, else the
+    /// middle option, where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<u64>")]
     pub start: Option<Spanned<u64>>,
@@ -74,7 +75,7 @@ impl Default for DynamicFile {
 /// Settings of a dynamic allocation as they are meant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AllocationSettings {
-    /// Channels that every width starts at; the first edge of a tile where absent.
+    /// Channels that every width starts at; the first edge of a tile, else the middle option, where absent.
     pub start: Option<u64>,
     /// Architecture steps from one check to the next.
     pub check_every: u32,

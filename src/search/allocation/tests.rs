@@ -28,8 +28,8 @@ fn a_first_window_holds_three_options_up_to_the_first_edge_and_never_less_than_t
     assert_eq!(first(&grid, Some(36), 128), [16, 24, 32]);
     assert_eq!(first(&grid, Some(3), 128), [8, 16]);
     assert_eq!(first(&grid, None, 1), [8, 16]);
-    // No option reaches the first edge: the widest.
-    assert_eq!(first(&[8, 16], None, 128), [8, 16]);
+    // No option reaches the first edge: the middle.
+    assert_eq!(first(&[8, 16, 24, 32, 40, 48], None, 128), [16, 24, 32]);
     assert_eq!(first(&[20, 50, 90], None, 32), [20, 50]);
 }
 

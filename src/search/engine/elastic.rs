@@ -81,16 +81,13 @@ impl Search<'_> {
         let done = self.measured_and_checked(&mut allocation, elastic, (at, steps), settings);
         self.state.allocation = Some(allocation);
         done?;
-        let loss = self.host_step(settings);
+        let (loss, violations) = self.host_step(settings);
         if !loss.total.is_finite() {
             return Err(self.not_finite(at.step));
         }
-        let pressed = self.pressed();
-        let priced = self.objective.price(self.cost, &self.distributions(), self.targets());
-        for (place, (pressed, valued)) in pressed.iter().zip(&priced.targets).enumerate() {
-            let violation = pressed.target.violation(valued.value);
-            let each = steps / self.settings.weight_steps;
-            self.state.multipliers[place].follow(violation, each, &self.settings.penalty);
+        let in_epoch = steps / self.settings.weight_steps;
+        for (multiplier, violation) in self.state.multipliers.iter_mut().zip(violations) {
+            multiplier.follow(violation, in_epoch, &self.settings.penalty);
         }
         if let Some(allocation) = &mut self.state.allocation {
             allocation.stepped();
@@ -199,8 +196,9 @@ impl Search<'_> {
         self.one_hot(&Architecture { operators, widths: widths.to_vec() })
     }
 
-    /// Moves the logits by the exact gradient of the hardware and the slopes as they stand.
-    fn host_step(&mut self, settings: &AllocationSettings) -> Loss {
+    /// Moves the logits by the exact gradient of the hardware and the slopes as they stand; the objective and how far each
+    /// target was violated before.
+    fn host_step(&mut self, settings: &AllocationSettings) -> (Loss, Vec<f64>) {
         let probabilities = self.distributions();
         let pressed = self.pressed();
         let priced = self.objective.price(self.cost, &probabilities, self.targets());
@@ -213,7 +211,8 @@ impl Search<'_> {
         if let Some(allocation) = &mut self.state.allocation {
             allocation.step(grid, settings, adam, (&slopes.hardware, slopes.task));
         }
-        loss
+        let violations = pressed.iter().zip(&priced.targets);
+        (loss, violations.map(|(pressed, valued)| pressed.target.violation(valued.value)).collect())
     }
 
     /// Lets the logits of a stage whose steps are done go on until they are clear, and then each width take its best.

@@ -10,7 +10,7 @@ use super::{Linear, Quiet, model, settings, small, space};
 use crate::accel::{Accelerator, Timing};
 use crate::cost::{CostKind, Metric, Probabilities};
 use crate::estimate::Target;
-use crate::record::{AllocationDecision, AllocationKind, HardTarget};
+use crate::record::{AllocationDecision, AllocationKind, HardTarget, SearchEpoch};
 use crate::space::Candidate;
 
 /// Weights of latency and scales of the slopes, as the page on the method has them.
@@ -130,9 +130,132 @@ fn a_dynamic_search_stopped_after_any_step_goes_on_to_the_same_bits() {
         assert_eq!(sized.sizes, task.sizes);
         let (_, rest) = super::run(&mut resumed, &mut task);
         told.extend(rest);
-        let line = |records: &[crate::record::SearchEpoch]| serde_json::to_string(records).unwrap();
+        let line = |records: &[SearchEpoch]| serde_json::to_string(records).unwrap();
         assert_eq!(line(&told), line(&records), "stopped after {stop}");
         assert_eq!(resumed.state(), whole.state());
+    }
+}
+
+/// Keeps search and task in memory.
+#[derive(Default)]
+struct Shelf {
+    steps: u32,
+    every: u32,
+    stop_after: Option<u32>,
+    kept: Option<(String, Chain)>,
+    restored: u32,
+    told: Vec<SearchEpoch>,
+    rollbacks: u32,
+}
+
+impl Observer for Shelf {
+    fn step(&mut self, _: At, _: u32) {
+        self.steps += 1;
+    }
+
+    fn interrupted(&self) -> bool {
+        Keeper::<Chain>::stops(self) || self.steps.is_multiple_of(self.every)
+    }
+
+    fn seconds(&self) -> f64 {
+        0.0
+    }
+}
+
+impl Keeper<Chain> for Shelf {
+    type Error = SearchError<std::convert::Infallible>;
+
+    fn stops(&self) -> bool {
+        self.stop_after.is_some_and(|stop| self.steps >= stop)
+    }
+
+    fn keep(&mut self, state: &State, task: &Chain) -> Result<Health, Self::Error> {
+        self.kept = Some((serde_json::to_string(state).unwrap(), task.clone()));
+        Ok(Health::Finite)
+    }
+
+    fn restore(&mut self, _: &State, task: &mut Chain) -> Result<(), Self::Error> {
+        let (_, kept) = self.kept.as_ref().unwrap();
+        // What was kept has the sizes that the search has just asked for.
+        assert_eq!(task.sizes, kept.sizes);
+        let breaks = task.breaks;
+        *task = kept.clone();
+        task.breaks = breaks;
+        self.restored += 1;
+        Ok(())
+    }
+
+    fn epoch(&mut self, record: SearchEpoch) -> Result<(), Self::Error> {
+        self.told.push(record);
+        Ok(())
+    }
+
+    fn ended(&mut self, _: &Stage, _: &mut Chain) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn rolled_back(&mut self, _: &State, _: crate::record::Rollback) -> Result<(), Self::Error> {
+        self.rollbacks += 1;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_driven_search_sizes_the_task_before_what_was_kept_is_restored() {
+    let space = chain(&to_280());
+    let model = model(&space, "uboost-128x128", 64, CostKind::Expected);
+    let search = || Search::new(&space, &model, short(5));
+    let task = || Chain::new(&space, 0.3, 5, TRUE);
+    let mut whole = search();
+    let mut alone = Shelf { every: 1_000, ..Shelf::default() };
+    assert_eq!(drive(&mut whole, &mut task(), &mut alone).unwrap(), Driven::Done);
+    let mut shelf = Shelf { every: 17, stop_after: Some(85), ..Shelf::default() };
+    assert_eq!(drive(&mut search(), &mut task(), &mut shelf).unwrap(), Driven::Stopped);
+    let state = shelf.kept.as_ref().unwrap().0.clone();
+    let (mut resumed, mut shelf) = (search().resumed(serde_json::from_str(&state).unwrap()), shelf);
+    shelf.stop_after = None;
+    assert_eq!(drive(&mut resumed, &mut task(), &mut shelf).unwrap(), Driven::Done);
+    assert_eq!((resumed.state(), shelf.restored), (whole.state(), 1));
+    assert_eq!(serde_json::to_string(&shelf.told).unwrap(), serde_json::to_string(&alone.told).unwrap());
+}
+
+#[test]
+fn a_probe_that_is_no_number_takes_the_search_back_to_the_sizes_that_were_kept() {
+    let space = chain(&to_280());
+    let model = model(&space, "uboost-128x128", 64, CostKind::Expected);
+    let mut search = Search::new(&space, &model, short(5));
+    let mut shelf = Shelf { every: 17, ..Shelf::default() };
+    // Once: going back, the search asks again and gets a number.
+    let mut task = Chain::new(&space, 0.3, 5, TRUE);
+    task.breaks = Some(90);
+    assert_eq!(drive(&mut search, &mut task, &mut shelf).unwrap(), Driven::Done);
+    assert_eq!((shelf.rollbacks, shelf.restored), (1, 1));
+    let rollback = search.state().rollback.unwrap();
+    assert!(
+        rollback.back_to.epoch * 67 + rollback.back_to.step
+            <= rollback.not_finite.epoch * 67 + rollback.not_finite.step
+    );
+}
+
+#[test]
+fn what_every_option_is_worth_is_the_objective_with_that_option() {
+    for form in [Form::Linear, Form::Multiplicative] {
+        let (space, model, settings) = super::targeted(3, 0.6, form);
+        let search = Search::new(&space, &model, settings);
+        let multiplier = Multiplier { value: 0.4, penalty: 1.5, violation: None };
+        let pressed: Vec<Pressed> = search.targets().iter().map(|&target| Pressed { target, multiplier }).collect();
+        let at = Probabilities::uniform(&space);
+        let settled = search.objective().settled((&model, &at), 1.7, &pressed);
+        for (choice, options) in settled.iter().enumerate() {
+            for (option, given) in options.iter().enumerate() {
+                let mut hot = at.clone();
+                hot.widths[choice].fill(0.0);
+                hot.widths[choice][option] = 1.0;
+                let priced = search.objective().price(&model, &hot, search.targets());
+                let wanted = search.objective().loss(1.7, &priced, &pressed).total;
+                assert!((given - wanted).abs() < 1e-9 * wanted.abs(), "{form:?}: {given} is not {wanted}");
+            }
+        }
     }
 }
 

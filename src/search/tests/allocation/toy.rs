@@ -91,6 +91,8 @@ pub(super) struct Chain {
     pub(super) sums: Vec<u64>,
     /// Architectures that were probed.
     pub(super) probed: usize,
+    /// Weight step after which the next probe is no number, once.
+    pub(super) breaks: Option<u32>,
 }
 
 impl Chain {
@@ -110,6 +112,7 @@ impl Chain {
             options,
             sums: Vec::new(),
             probed: 0,
+            breaks: None,
         }
     }
 
@@ -199,6 +202,9 @@ impl Elastic for Chain {
         let mut random = at_start(7_919 * (self.seed + 1) + 1_000_003 * draw);
         let noise: Vec<f64> = self.slopes.iter().map(|_| self.faults.noise * normals(&mut random)[0]).collect();
         self.probed += choices.len();
+        if self.breaks.take_if(|step| self.now >= *step).is_some() {
+            return Ok(vec![f64::NAN; choices.len()]);
+        }
         Ok(choices.iter().map(|choices| self.probed_loss(&choices.weights.argmax().widths, &noise)).collect())
     }
 
