@@ -20,6 +20,7 @@ mod lookup;
 mod metric;
 mod peak;
 mod probabilities;
+mod settled;
 mod sum;
 mod surroundings;
 mod table;
@@ -147,6 +148,8 @@ pub struct CostModel {
     precision: Precision,
     batch: f64,
     calibration: Option<Calibration>,
+    /// Channels after which a layer takes one more tile.
+    tile_channels: u64,
     shape: Probabilities,
     edges: Vec<EdgeTables>,
     /// For each edge 1 where a candidate is not `zero`.
@@ -182,7 +185,7 @@ impl CostModel {
     /// accelerator or the space.
     pub fn new<'a>(space: &Space, target: &Target<'_>, pricing: impl Into<Pricing<'a>>) -> Result<Self, CostError> {
         let pricing: Pricing<'a> = pricing.into();
-        let Accelerator { array, clock, calibration, precision, .. } = target.accelerator;
+        let Accelerator { array, clock, calibration, precision, dataflow, .. } = target.accelerator;
         #[expect(clippy::cast_precision_loss, reason = "PEs and batches are far below 2^52")]
         let (pes, batch) = (array.pes() as f64, target.batch as f64);
         let engine = target.engine()?;
@@ -206,6 +209,7 @@ impl CostModel {
             precision: *precision,
             batch,
             calibration: calibration.clone(),
+            tile_channels: settled::tile_channels(array, *dataflow),
             shape: Probabilities::zeros(space),
             there: space.edges.iter().map(|edge| is_there(&space.operators[edge.operator.0])).collect(),
             memory: Memory::new(space, &edges),

@@ -492,6 +492,60 @@ fn the_gradient_of_calibrated_latency_is_that_of_differences() {
     }
 }
 
+/// Holds what `model` says of a settled width against the same probabilities with that width at one option.
+fn check_settled(model: &CostModel, space: &Space, metric: Metric) {
+    for seed in 0..3 {
+        let mut at = interior(space, seed);
+        // Options of probability nought are settled as well.
+        at.widths.last_mut().unwrap().fill(0.0);
+        at.widths.last_mut().unwrap()[0] = 1.0;
+        let settled = model.settled(metric, &at);
+        for (choice, options) in settled.iter().enumerate() {
+            assert_eq!(options.len(), space.widths[choice].options.len());
+            for (option, given) in options.iter().enumerate() {
+                let mut hot = at.clone();
+                hot.widths[choice].fill(0.0);
+                hot.widths[choice][option] = 1.0;
+                let wanted = model.metric(metric, &hot).value;
+                assert!((given - wanted).abs() <= 1e-9 * wanted.abs(), "{metric:?}: {given} is not {wanted}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gradient_holds_what_every_option_of_a_width_costs() {
+    let plain = energetic();
+    let ceiling = calibrated(Some(0.06));
+    for space in [space(CHAIN), cells(MANY, "shared", 2), cells(MANY, "own", 2)] {
+        for (accelerator, kind) in
+            [(&plain, CostKind::Expected), (&plain, CostKind::Flops), (&ceiling, CostKind::Expected)]
+        {
+            let target = Target { batch: 2, ..Target::of(accelerator) };
+            let model = CostModel::new(&space, &target, kind).unwrap();
+            Metric::ALL.into_iter().for_each(|metric| check_settled(&model, &space, metric));
+        }
+    }
+    // Formulas of expected widths are no sums over options.
+    let space = space(CHAIN);
+    let model = model(&space, CostKind::SmoothCeil);
+    check_settled(&model, &space, Metric::LatencyMs);
+    check_settled(&model, &space, Metric::Utilization);
+}
+
+#[test]
+fn a_tile_ends_after_the_columns_where_they_hold_outputs() {
+    let space = space(CHAIN);
+    for (dataflow, tile) in
+        [(Dataflow::WeightStationary, 6), (Dataflow::OutputStationary, 6), (Dataflow::InputStationary, 1)]
+    {
+        let mut accelerator = accelerator();
+        (accelerator.array.cols, accelerator.dataflow) = (6, dataflow);
+        let model = CostModel::new(&space, &Target::of(&accelerator), CostKind::Expected).unwrap();
+        assert_eq!(model.tile_channels(), tile, "{dataflow}");
+    }
+}
+
 const FORMULAS: [(CostKind, Sums); 5] = [
     (CostKind::SmoothCeil, Sums::Network),
     (CostKind::SmoothCeil, Sums::Paper),

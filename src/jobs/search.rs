@@ -230,6 +230,9 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     if input.dims() != IMAGE.as_slice() || *classes != CLASSES {
         return Err(SearchJobError::OtherImages { input: input.clone(), classes: *classes });
     }
+    if job.settings.allocation.is_some() {
+        return Err(SearchError::Rigid.into());
+    }
     let pixels = pixels(job, options.data.as_deref())?;
     let dataset = Dataset::new(&pixels, device)?;
     drop(pixels);

@@ -13,6 +13,7 @@ use super::*;
 use crate::accel::{Accelerator, Timing};
 use crate::cost::{CostKind, CostModel, Probabilities};
 use crate::estimate::{self, Target};
+use crate::search::allocation::{AllocationSettings, Masks, Slopes};
 use crate::search::methods::{Budget, Evolution, Method};
 use crate::search::{LatencyUnit, Paths};
 use crate::space::{Architecture, DeriveError, Space};
@@ -447,6 +448,62 @@ fn darts_mixes_all_and_gdas_falls_from_ten_to_a_tenth() {
     assert_eq!((gdas.paths, gdas.temperature.start, gdas.temperature.floor), (Paths::Alone, 10.0, 0.1));
     let given = settings(&["search.method=gdas", "search.temperature.start=5"]);
     assert_eq!((given.temperature.start, given.temperature.floor), (5.0, 0.1));
+}
+
+#[test]
+fn widths_are_allocated_as_the_policy_says_and_by_systole_alone() {
+    let settings = |set: &[&str]| parse(SMALL, set).unwrap().settings;
+    assert_eq!((settings(&[]).allocation, settings(&[]).masks), (None, Masks::Soft));
+    let dynamic = "search.widths.policy=dynamic";
+    assert_eq!(settings(&[dynamic]).allocation, Some(AllocationSettings::DEFAULT));
+    assert_eq!(settings(&[dynamic, "search.widths.dynamic={}"]).allocation, Some(AllocationSettings::DEFAULT));
+    let keys = "search.widths.dynamic={ start: 16, check-every: 3, probe-batches: 4, probed: 2, growing: 5, \
+                grow-until: 0.5, slopes: pooled }";
+    let wanted = AllocationSettings {
+        start: Some(16),
+        check_every: 3,
+        probe_batches: 4,
+        probed: Some(2),
+        growing: Some(5),
+        grow_until: 0.5,
+        slopes: Slopes::Pooled,
+        ..AllocationSettings::DEFAULT
+    };
+    assert_eq!(settings(&[dynamic, keys]).allocation, Some(wanted));
+    assert_eq!(settings(&[keys]).allocation, None, "the policy is fixed");
+    assert_eq!(settings(&["search.widths.masks=hard"]).masks, Masks::Hard);
+    for method in ["darts", "gdas", "random"] {
+        let other = settings(&[dynamic, "search.widths.masks=hard", &format!("search.method={method}")]);
+        assert_eq!((other.allocation, other.masks), (None, Masks::Soft), "{method}");
+    }
+    let job = parse(SMALL, &[dynamic, keys]).unwrap();
+    let again = parse(&job.to_yaml(), &[]).unwrap();
+    assert_eq!((again.to_yaml(), again.settings), (job.to_yaml(), job.settings));
+    assert!(!parse(SMALL, &[]).unwrap().to_yaml().contains("policy"));
+}
+
+#[test]
+fn a_policy_that_cannot_be_is_refused_where_it_stands() {
+    let with = |widths: &str| SMALL.replace("  widths: { epochs: 2 }\n", &format!("  widths: {widths}\n"));
+    let dynamic = with("{ epochs: 2, policy: dynamic }");
+    let lookup = dynamic.replace("{ lambda: 0.5 }", "{ lambda: 0.5, cost: smooth-ceil }");
+    assert_ne!(lookup, dynamic);
+    let error = message(&lookup);
+    let wanted = "policy: dynamic needs a cost over distributions: objective.cost expected, or flops with sums network";
+    assert!(error.ends_with(wanted), "{error}");
+    let line = lookup.lines().position(|line| line.contains("policy: dynamic")).unwrap() + 1;
+    assert!(error.contains(&format!(":{line}:")), "{error}");
+    for (given, reason) in [
+        ("check-every: 0", "check-every must lie in 1..=1000000, got 0"),
+        ("probe-batches: 0", "probe-batches must lie in 1..=1000000, got 0"),
+        ("start: 65537", "start must lie in 1..=65536, got 65537"),
+        ("growing: 0", "growing must lie in 1..=65536, got 0"),
+        ("probed: 0", "probed must lie in 1..=65536, got 0"),
+        ("grow-until: 1.5", "grow-until must lie in 0..=1, got 1.5"),
+    ] {
+        let error = message(&with(&format!("{{ epochs: 2, dynamic: {{ {given} }} }}")));
+        assert!(error.ends_with(reason), "{error}");
+    }
 }
 
 #[test]

@@ -149,6 +149,7 @@ fn search(stage: SearchStage, epoch: u32) -> HistoryRecord {
         operators: BTreeMap::new(),
         widths: if stage == SearchStage::Widths { widths } else { BTreeMap::new() },
         targets: Vec::new(),
+        allocation: None,
     })
 }
 

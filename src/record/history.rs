@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fault::{self, Moment};
-use super::{RecordError, Rollback, Skips, TargetEpoch, nullable, write};
+use super::{AllocationEpoch, RecordError, Rollback, Skips, TargetEpoch, nullable, write};
 
 /// One line of the history.
 ///
@@ -118,6 +118,9 @@ pub struct SearchEpoch {
     /// For each hard target of the job, where the epoch ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetEpoch>,
+    /// How widths are allocated, where that is dynamic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocation: Option<AllocationEpoch>,
 }
 
 /// How a width stands, channels.
@@ -400,6 +403,7 @@ mod tests {
             operators: BTreeMap::from([("cell0/op".to_owned(), BTreeMap::from([("skip".to_owned(), 1.0)]))]),
             widths: BTreeMap::from([("cell0".to_owned(), WidthChoice { expected: 60.5, most_likely: 64 })]),
             targets: Vec::new(),
+            allocation: None,
         })
     }
 

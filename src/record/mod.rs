@@ -3,6 +3,7 @@
 //! [`RunFolder`] knows where each file lies and holds the lock, [`Summary`], [`Environment`] and [`HistoryRecord`] are
 //! the records in them, [`write()`], [`write_json`] and [`read_json`] the way in and out.
 
+mod allocation;
 mod atomic;
 mod diverged;
 mod environment;
@@ -18,6 +19,7 @@ mod target;
 
 use std::path::{Path, PathBuf};
 
+pub use allocation::{AllocatedWidth, AllocationDecision, AllocationEpoch, AllocationKind, WindowOption};
 pub use atomic::{read_json, write, write_json};
 pub use diverged::diverged;
 pub use environment::{Environment, PredictedMemory};

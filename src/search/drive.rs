@@ -78,11 +78,13 @@ pub fn drive<T: TaskLoss, K: Keeper<T>>(
     task: &mut T,
     keeper: &mut K,
 ) -> Result<Driven, K::Error> {
+    search.is_served_by(task)?;
     let mut kept = search.state().clone();
     let mut entered = None;
     while let Some(stage) = search.stage() {
         if entered.as_ref() != Some(&stage) {
             task.enter(&stage).map_err(SearchError::Task)?;
+            search.allocate(task)?;
             if !search.state().begins_stage() {
                 keeper.restore(search.state(), task)?;
             }

@@ -1,5 +1,6 @@
 //! The search loop: sample, weight step, architecture step, record.
 
+mod elastic;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::adam::Adam;
+use super::allocation::{self, Allocation, Masks};
 use super::guard;
 use super::lagrangian::Multiplier;
 use super::methods::{self, Method};
@@ -63,6 +65,12 @@ pub enum SearchError<E: std::error::Error + 'static> {
         /// Step from 1.
         step: u32,
     },
+    /// A task whose widths cannot follow a dynamic allocation.
+    #[error(
+        "search.widths.policy: dynamic needs a task whose tensors grow and shrink with the widths, which this one's do \
+         not; take fixed"
+    )]
+    Rigid,
     /// A space in which draws find no way to the output.
     #[error("no architecture whose output can be reached was found in a million draws")]
     Unreachable,
@@ -105,6 +113,9 @@ pub struct State {
     /// An architecture of the chosen operators that keeps every hard target, where the first stage is done and there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witness: Option<Architecture>,
+    /// The widths, where a stage that allocates them dynamically has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocation: Option<Allocation>,
 }
 
 impl State {
@@ -182,6 +193,7 @@ impl<'a> Search<'a> {
             operators: fixed,
             multipliers,
             witness: None,
+            allocation: None,
         };
         let objective = Objective {
             form: settings.form,
@@ -194,6 +206,7 @@ impl<'a> Search<'a> {
         let targets = [settings.targets.clone(), settings.targets.clone()];
         let mut search = Self { space, cost, settings, objective, targets, judge: None, start, stages, state };
         search.state.alpha = search.first_alpha();
+        search.begin_allocation();
         search.set_units();
         search
     }
@@ -216,6 +229,7 @@ impl<'a> Search<'a> {
     pub fn go_back(&mut self, state: State) {
         self.state = state;
         self.hold_to_targets();
+        self.hold_to_grid();
     }
 
     /// What to save, after any step.
@@ -277,7 +291,12 @@ impl<'a> Search<'a> {
         };
         match self.stage_now() {
             Stage::Operators { widths } => fix(&mut probabilities.widths, &widths),
-            Stage::Widths { operators } => fix(&mut probabilities.operators, &operators),
+            Stage::Widths { operators } => {
+                fix(&mut probabilities.operators, &operators);
+                if let Some(allocation) = &self.state.allocation {
+                    allocation.spread(&mut probabilities.widths);
+                }
+            }
             Stage::Whole => {}
         }
         probabilities
@@ -335,10 +354,13 @@ impl<'a> Search<'a> {
         for step in self.state.step..steps {
             let at = At { stage: stage.number(), epoch, step };
             let rate = self.learning_rate(length, f64::from(epoch) + f64::from(step) / f64::from(steps.max(1)));
-            let (choices, _) = self.draw(Purpose::Weights, at);
+            let choices = self.draw_for_weights(length, at, steps);
             task.weight_step(&choices, at, rate).map_err(SearchError::Task)?;
-            if epoch >= length.warm_up_epochs && (step + 1) % self.settings.weight_steps == 0 {
-                let loss = self.architecture_step(task, at)?;
+            if self.moves_choices(length, at, steps) {
+                let loss = match self.allocation_settings() {
+                    None => self.architecture_step(task, at)?,
+                    Some(settings) => self.allocation_step(task, at, &settings)?,
+                };
                 self.state.running.objective += loss.total;
                 self.state.running.steps += 1;
             }
@@ -348,6 +370,9 @@ impl<'a> Search<'a> {
                 self.state.running.seconds += observer.seconds() - began;
                 return Ok(Outcome::Interrupted);
             }
+        }
+        if epoch + 1 == length.epochs {
+            self.end_allocation();
         }
         let mut record = self.record(task, &stage)?;
         record.seconds = self.state.running.seconds + observer.seconds() - began;
@@ -424,6 +449,42 @@ impl<'a> Search<'a> {
         (Choices { weights: self.fixed_where_fixed(weights), paths: self.settings.paths }, draw)
     }
 
+    /// Mixing weights of a weight step.
+    fn draw_for_weights(&self, length: StageSettings, at: At, steps: u32) -> Choices {
+        let explore = match (&self.state.allocation, self.stage_now(), self.settings.masks) {
+            (_, Stage::Operators { .. } | Stage::Whole, _) | (None, Stage::Widths { .. }, Masks::Soft) => {
+                return self.draw(Purpose::Weights, at).0;
+            }
+            (Some(_), Stage::Widths { .. }, _) | (None, Stage::Widths { .. }, Masks::Hard) => {
+                if self.is_warm(length, at, steps) { allocation::EXPLORE } else { 1.0 }
+            }
+        };
+        self.hard_widths(explore, &mut sample::stream(self.settings.seed, Purpose::Weights, at))
+    }
+
+    /// The present distributions with one option of each width.
+    fn hard_widths(&self, explore: f64, stream: &mut rand_chacha::ChaCha8Rng) -> Choices {
+        let Probabilities { operators, widths } = self.distributions();
+        let weights = Probabilities { operators, widths: sample::hard(&widths, explore, stream) };
+        Choices { weights, paths: self.settings.paths }
+    }
+
+    /// Whether the warm-up of the stage is over where the weight step `at`, of `steps` in an epoch, is done.
+    fn is_warm(&self, length: StageSettings, at: At, steps: u32) -> bool {
+        if self.allocation_settings().is_none() || length.warm_up_epochs > 0 {
+            return at.epoch >= length.warm_up_epochs;
+        }
+        let done = u64::from(at.epoch) * u64::from(steps) + u64::from(at.step);
+        #[expect(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
+        let share = done as f64 / (f64::from(length.epochs) * f64::from(steps));
+        share >= allocation::WARM_UP
+    }
+
+    /// Whether an architecture step follows the weight step `at`.
+    fn moves_choices(&self, length: StageSettings, at: At, steps: u32) -> bool {
+        self.is_warm(length, at, steps) && (at.step + 1).is_multiple_of(self.settings.weight_steps)
+    }
+
     fn temperature(&self, epoch: u32) -> f64 {
         self.settings.method.temperature(&self.settings.temperature, epoch, self.stages[self.state.stage].epochs)
     }
@@ -465,12 +526,13 @@ impl<'a> Search<'a> {
             utilization: hardware.utilization,
             objective: self.state.running.mean_objective(),
             seconds: f64::NAN,
-            entropy: guard::mean_entropy(searched.iter()),
+            entropy: self.entropy(searched),
             skips,
             mixed_accuracy: mixed_accuracy.filter(|accuracy| accuracy.is_finite()),
             operators: self.operators_by_name(&probabilities),
             widths: self.widths_by_name(&probabilities),
             targets: targets.collect(),
+            allocation: self.allocated(task),
         })
     }
 
@@ -482,10 +544,12 @@ impl<'a> Search<'a> {
     /// Accuracy on the selection split under the mixed weights, without noise: of the mixture itself; where single paths
     /// are drawn, which no mixture has been trained for, the mean over [`DRAWS`] of them.
     fn mixed_accuracy<T: TaskLoss>(&self, task: &mut T) -> Result<f64, SearchError<T::Error>> {
+        let hard = self.state.allocation.is_some() || self.settings.masks == Masks::Hard;
         let choices: Vec<Choices> = match (self.stage_now(), self.settings.paths) {
             (Stage::Operators { .. }, Paths::Sampled(_) | Paths::Alone) => {
                 (0..DRAWS).map(|number| self.drawn(number)).collect()
             }
+            (Stage::Widths { .. }, _) if hard => (0..DRAWS).map(|number| self.drawn_widths(number)).collect(),
             (Stage::Operators { .. }, Paths::Full) | (Stage::Widths { .. } | Stage::Whole, _) => {
                 vec![Choices { weights: self.distributions(), paths: self.settings.paths }]
             }
@@ -507,6 +571,12 @@ impl<'a> Search<'a> {
         let paths = self.settings.paths;
         let weights = Probabilities { operators: draw.mixing(paths), widths: draw.soft.widths };
         Choices { weights: self.fixed_where_fixed(weights), paths }
+    }
+
+    /// The present distributions with a draw of each width.
+    fn drawn_widths(&self, number: u32) -> Choices {
+        let at = At { stage: self.stage_now().number(), epoch: self.state.epoch, step: number };
+        self.hard_widths(0.0, &mut sample::stream(self.settings.seed, Purpose::Judged, at))
     }
 
     fn operators_by_name(&self, probabilities: &Probabilities) -> BTreeMap<String, BTreeMap<String, f64>> {
@@ -537,6 +607,7 @@ impl<'a> Search<'a> {
         self.state.epoch += 1;
         self.state.step = 0;
         self.state.running = Running::default();
+        self.forget_decisions();
         if self.state.epoch < length.epochs {
             return;
         }
@@ -549,6 +620,9 @@ impl<'a> Search<'a> {
         self.state.stage += 1;
         self.state.epoch = 0;
         self.state.adam = Adam::new(Probabilities::zeros(self.space));
+        if self.stage().is_some() {
+            self.begin_allocation();
+        }
     }
 
     /// Operators normal with the settings' spread; widths flat or a bump around a random option.

@@ -4,6 +4,7 @@
 //! the choices, [`crate::cost`] with latency and utilization and their gradients by the probabilities.
 
 mod adam;
+pub mod allocation;
 mod drive;
 mod engine;
 mod goals;
@@ -32,7 +33,7 @@ pub use settings::{
     CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, Schedule, SearchFile, Settings, SettingsError,
     StageSettings, SumsFile, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
 };
-pub use task::{At, Choices, EpochReport, Stage, TaskGradient, TaskLoss};
+pub use task::{At, Choices, Elastic, EpochReport, Stage, TaskGradient, TaskLoss};
 
 #[cfg(test)]
 mod drive_tests;

@@ -131,6 +131,31 @@ impl Objective {
         }
     }
 
+    /// The objective where the task's loss is `task`, for every option of every width choice, with that width at this
+    /// option and all other choices at `probabilities`.
+    #[must_use]
+    pub fn settled(
+        &self,
+        (cost, probabilities): (&CostModel, &Probabilities),
+        task: f64,
+        pressed: &[Pressed],
+    ) -> Vec<Vec<f64>> {
+        let of = |metric: Metric| cost.settled(metric, probabilities);
+        let (latency, utilization) = (of(Metric::LatencyMs), of(Metric::Utilization));
+        let prices: Vec<Vec<Vec<f64>>> = self.prices.iter().map(|price| of(price.metric)).collect();
+        let targets: Vec<Vec<Vec<f64>>> = pressed.iter().map(|pressed| of(pressed.target.metric)).collect();
+        let total = |choice: usize, option: usize| {
+            let prices: Vec<f64> = prices.iter().map(|price| price[choice][option]).collect();
+            let first = self.exact(task, latency[choice][option], utilization[choice][option], &prices);
+            let terms = pressed.iter().zip(&targets).map(|(Pressed { target, multiplier }, values)| {
+                multiplier.term(target.violation(values[choice][option]))
+            });
+            terms.fold(first, |sum, term| sum + term)
+        };
+        let options = latency.iter().map(Vec::len).enumerate();
+        options.map(|(choice, options)| (0..options).map(|option| total(choice, option)).collect()).collect()
+    }
+
     /// Slopes of the objective where the task's loss is `task`.
     #[must_use]
     pub fn slopes(&self, task: f64, priced: &Priced, pressed: &[Pressed]) -> Slopes {

@@ -84,6 +84,32 @@ pub(super) fn uniform(stream: &mut ChaCha8Rng) -> f64 {
     ((stream.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
+/// One option of each of `choices`, one-hot: with the probability `explore` any that has a probability above nought, each
+/// alike, else one by its probability.
+///
+/// Two numbers of the stream a choice, whatever its probabilities are.
+pub(super) fn hard(choices: &[Vec<f64>], explore: f64, stream: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
+    let one_hot = |p: &Vec<f64>| {
+        let (explores, place) = (uniform(stream) < explore, uniform(stream));
+        let open = p.iter().filter(|&&p| p > 0.0);
+        let share = if explores { Some(1.0 / open.map(|_| 1.0).sum::<f64>()) } else { None };
+        let mut left = place;
+        let weights = p.iter().enumerate().filter(|(_, p)| **p > 0.0);
+        let mut drawn = 0;
+        for (option, &p) in weights {
+            drawn = option;
+            left -= share.unwrap_or(p);
+            if left < 0.0 {
+                break;
+            }
+        }
+        let mut hot = vec![0.0; p.len()];
+        hot[drawn] = 1.0;
+        hot
+    };
+    choices.iter().map(one_hot).collect()
+}
+
 /// Two independent standard normal numbers (Box and Muller 1958).
 pub(super) fn normals(stream: &mut ChaCha8Rng) -> [f64; 2] {
     let radius = (-2.0 * uniform(stream).ln()).sqrt();
@@ -240,6 +266,29 @@ mod tests {
             for all in [Paths::Full, sampled(3), sampled(9)] {
                 assert_eq!(draw.mixing(all), draw.soft.operators);
             }
+        }
+    }
+
+    #[test]
+    fn a_hard_draw_takes_any_open_option_alike_or_one_by_its_probability() {
+        let choices = [vec![0.0, 0.2, 0.8], vec![1.0]];
+        let shares = |explore| {
+            let mut counts = [0.0; 3];
+            for step in 0..20_000 {
+                let drawn = hard(&choices, explore, &mut stream(3, Purpose::Weights, at(step)));
+                assert_eq!((drawn[0].iter().sum::<f64>(), &drawn[1]), (1.0, &vec![1.0]));
+                counts[drawn[0].iter().position(|&weight| weight == 1.0).unwrap()] += 1.0 / 20_000.0;
+            }
+            counts
+        };
+        // 1/2 of 1/2 and 1/2 of 0.2 are 0.35; the deviation of a share of 20,000 draws is below 0.0036.
+        for (explore, wanted) in [(0.0, [0.0, 0.2, 0.8]), (0.5, [0.0, 0.35, 0.65]), (1.0, [0.0, 0.5, 0.5])] {
+            let found = shares(explore);
+            assert_eq!(found[0], 0.0);
+            assert!(
+                found.iter().zip(wanted).all(|(found, wanted): (&f64, f64)| (found - wanted).abs() < 0.018),
+                "{found:?}"
+            );
         }
     }
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::adam::AdamConfig;
+use super::allocation::{AllocationSettings, DynamicFile, Masks, PolicyFile};
 use super::goals::{self, Form, PenaltyFile, PricesFile, TargetsFile};
 use super::lagrangian::Penalty;
 use super::methods::{DartsFile, EvolutionFile, Method, MethodFile, RandomFile, SynflowFile};
@@ -11,7 +12,7 @@ use super::paths::{Paths, PathsFile};
 use super::sample::Temperature;
 use crate::accel::Accelerator;
 use crate::cost::{CostKind, Metric, Sums};
-use crate::load::{LoadError, Ranges, Spanned, unplaced};
+use crate::load::{LoadError, Place, Ranges, Spanned, unplaced};
 use crate::record::HardTarget;
 use crate::units::Bytes;
 
@@ -222,6 +223,41 @@ pub struct WidthStageFile {
     /// Where the logits start.
     #[serde(default)]
     pub initial: Initial,
+    /// Which options are held while they are searched; of the method `systole`.
+    #[serde(default = "fixed", skip_serializing_if = "is_fixed")]
+    #[schemars(with = "PolicyFile")]
+    pub policy: Spanned<PolicyFile>,
+    /// Widths of a weight step under the policy `fixed`; of the method `systole`.
+    #[serde(default, skip_serializing_if = "is_soft")]
+    pub masks: Masks,
+    /// What is the policy `dynamic`'s own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dynamic: Option<DynamicFile>,
+}
+
+impl WidthStageFile {
+    /// The allocation that is meant, where it is dynamic.
+    fn allocation(
+        &self,
+        ranges: &Ranges<'_>,
+        objective: &ObjectiveFile,
+    ) -> Result<Option<AllocationSettings>, LoadError> {
+        let meant = self.dynamic.as_ref().map(|file| file.meant(ranges)).transpose()?;
+        if self.policy.value == PolicyFile::Fixed {
+            return Ok(None);
+        }
+        let of_distributions = match objective.cost {
+            CostFile::Expected => true,
+            CostFile::Flops => objective.sums == SumsFile::Network,
+            CostFile::SmoothCeil | CostFile::Roofline | CostFile::Lookup => false,
+        };
+        if !of_distributions {
+            let reason = "policy: dynamic needs a cost over distributions: objective.cost expected, or flops with sums \
+                          network";
+            return Err(Place::of(&self.policy).reject(ranges.origin, reason));
+        }
+        Ok(Some(meant.unwrap_or(AllocationSettings::DEFAULT)))
+    }
 }
 
 /// How the logits of widths start.
@@ -346,6 +382,10 @@ pub struct Settings {
     pub widths: Option<StageSettings>,
     /// How the widths' logits start.
     pub initial: Initial,
+    /// Widths of a weight step.
+    pub masks: Masks,
+    /// How widths are allocated, where that is dynamic.
+    pub allocation: Option<AllocationSettings>,
     /// Images in a step.
     pub batch: u64,
     /// Weight steps for each architecture step.
@@ -426,6 +466,14 @@ impl SearchFile {
             },
             widths: self.widths.as_ref().map(|w| stage(&ranges, &w.epochs, &w.warm_up_epochs)).transpose()?,
             initial: self.widths.as_ref().map_or(Initial::Flat, |stage| stage.initial),
+            masks: match &self.widths {
+                Some(stage) if method == Method::Systole => stage.masks,
+                Some(_) | None => Masks::Soft,
+            },
+            allocation: match (&self.widths, method == Method::Systole) {
+                (Some(stage), true) => stage.allocation(&ranges, objective)?,
+                (Some(_), false) | (None, _) => None,
+            },
             batch: ranges.whole("batch", &self.batch, 2, 65_536)?.into(),
             weight_steps: ranges.whole("weight-steps", &self.weight_steps, 1, 1_000_000)?,
             adam: AdamConfig::new(ranges.number("learning-rate", &self.learning_rate, 1e-9, 10.0)?),
@@ -468,6 +516,18 @@ fn operators(ranges: &Ranges<'_>, file: &OperatorStageFile) -> Result<(StageSett
 
 fn memory_limit(ranges: &Ranges<'_>, limit: &Spanned<u64>) -> Result<Bytes, LoadError> {
     Ok(Bytes(u64::from(ranges.whole("memory-limit-mib", limit, 1, u32::MAX)?) << 20))
+}
+
+fn fixed() -> Spanned<PolicyFile> {
+    unplaced(PolicyFile::Fixed)
+}
+
+fn is_fixed(policy: &Spanned<PolicyFile>) -> bool {
+    policy.value == PolicyFile::Fixed
+}
+
+fn is_soft(masks: &Masks) -> bool {
+    *masks == Masks::Soft
 }
 
 fn nought() -> Spanned<f64> {

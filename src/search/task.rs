@@ -1,8 +1,10 @@
 //! The border of the search: what a task is asked.
 
+use super::allocation::Resize;
 use super::paths::Paths;
 use crate::cost::Probabilities;
 use crate::record::SearchStage;
+use crate::units::Bytes;
 
 /// A stage of the search with what it keeps fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,4 +118,54 @@ pub trait TaskLoss {
     /// # Errors
     /// Where it fails.
     fn report(&mut self, likeliest: &Choices) -> Result<EpochReport, Self::Error>;
+
+    /// The same task as one whose widths grow and shrink, where it is one: what a dynamic allocation asks for.
+    fn elastic(&mut self) -> Option<&mut dyn Elastic<Error = Self::Error>> {
+        None
+    }
+}
+
+/// A task whose tensors hold as many channels as an allocation says, and no more.
+///
+/// The order of calls: [`TaskLoss::enter`] a width stage, [`Elastic::allocate`] once, what was kept is loaded where the
+/// search goes on from a checkpoint, then steps, probes and resizes as the search goes on. Sizes are part of the
+/// search's state, not of the task's: on the way back from a checkpoint `allocate` names the sizes of the tensors that
+/// lie there.
+///
+/// Under a dynamic allocation every [`Choices`] that a weight step, a probe or a report gets is one-hot in the widths, at
+/// an option up to the allocated one; the step runs the channels of that option alone, a prefix of the tensors, and
+/// moves no other weight, moment or running statistic. There is no [`TaskLoss::evaluate`]: the gradient of the widths is
+/// made of probes. Where a join's width is shared or derived, all tensors that hold its channels are sized alike: rows
+/// of what makes them, columns of what reads them at their right offset, batch norms, and their moments.
+pub trait Elastic {
+    /// Why it fails.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Sizes all tensors of the stage that was just entered for these options, one of each width choice; their first
+    /// values are those that [`TaskLoss::enter`] would give tensors of that size.
+    ///
+    /// # Errors
+    /// Where that cannot be done.
+    fn allocate(&mut self, widths: &[usize]) -> Result<(), Self::Error>;
+
+    /// Grows or shrinks the tensors of one width.
+    ///
+    /// The function at every option up to the narrower of both sizes stays what it was, to the bit. New channels have
+    /// fresh filters (a function of the seed, `at` and the width), batch norms of scale 1, shift 0, mean 0 and variance 1, no
+    /// outgoing weight, and moments of nought; what shrinks keeps the prefix of weights, batch norms, moments and of its
+    /// readers' columns.
+    ///
+    /// # Errors
+    /// Where that cannot be done.
+    fn resize(&mut self, resize: Resize, at: At) -> Result<(), Self::Error>;
+
+    /// Loss of each of `choices` on the same `batches` batches of the selection split, a function of `at`, without
+    /// gradients, batch norms on the statistics of each batch. Nothing changes, running statistics included.
+    ///
+    /// # Errors
+    /// Where it fails.
+    fn probe(&mut self, choices: &[Choices], batches: u32, at: At) -> Result<Vec<f64>, Self::Error>;
+
+    /// Bytes of weights, gradients and moments at the present sizes.
+    fn allocated(&self) -> Bytes;
 }

@@ -1,8 +1,10 @@
+mod allocation;
 mod baselines;
 
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::allocation::Masks;
 use super::repair::Fit;
 use super::sample::{Purpose, jacobian, normals, stream, uniform};
 use super::*;
@@ -184,6 +186,8 @@ fn settings(seed: u64) -> Settings {
         most_skips: None,
         widths: None,
         initial: Initial::Bump,
+        masks: Masks::Soft,
+        allocation: None,
         batch: 64,
         weight_steps: 1,
         adam: AdamConfig::new(0.1),

@@ -127,6 +127,9 @@ impl Search<'_> {
             }
             Stage::Widths { operators } => {
                 scores.operators.iter_mut().zip(operators).for_each(|(choice, chosen)| only(choice, chosen));
+                if let Some(allocation) = &self.state.allocation {
+                    allocation.scores(&mut scores.widths);
+                }
             }
             Stage::Whole => {}
         }

@@ -95,6 +95,7 @@ impl<'a> SinglePaths<'a> {
             operators: std::collections::BTreeMap::new(),
             widths: std::collections::BTreeMap::new(),
             targets: Vec::new(),
+            allocation: None,
         })
     }
 }
