@@ -208,7 +208,7 @@ fn forget_unknown(fresh: &Tensor, dimension: usize, blocks: &[Block]) -> Result<
     gaps.push((end, whole - end));
     for (start, length) in gaps.into_iter().filter(|(_, length)| *length > 0) {
         let mut gap = fresh.f_narrow(dimension as i64, start, length)?;
-        tch::no_grad(|| gap.f_zero_())?;
+        let _ = tch::no_grad(|| gap.f_zero_())?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 use super::SupernetError;
 use super::masks;
 use super::mixing::{Differentiated, Mixing};
+use crate::network::Network;
 use crate::nn::{Block, Module, Phase, fit_channels};
 use crate::search::Stage;
 use crate::space::{Candidate, Edge, End, Inner, Space, WidthChoice};
@@ -50,7 +51,16 @@ pub(super) struct Branch {
 }
 
 impl Net {
-    pub(super) fn new(space: &Space, stage: &Stage, device: Device, seed: u64) -> Result<Self, SupernetError> {
+    /// The modules of `stage`: at the options `sizes` and without masks where that is said, else at what the stage fixes
+    /// and the widest options of what it searches.
+    pub(super) fn new(
+        space: &Space,
+        stage: &Stage,
+        sizes: Option<Vec<usize>>,
+        device: Device,
+        seed: u64,
+    ) -> Result<Self, SupernetError> {
+        let masked = sizes.is_none();
         let searched = |width: usize| match stage {
             Stage::Operators { .. } => false,
             Stage::Widths { .. } | Stage::Whole => space.widths[width].options.len() > 1,
@@ -58,15 +68,17 @@ impl Net {
         let channels: Vec<u64> = (0..space.widths.len())
             .map(|width| {
                 let options = &space.widths[width].options;
-                match stage {
-                    Stage::Operators { widths } => options[widths[width]],
-                    Stage::Widths { .. } | Stage::Whole => options[options.len() - 1],
+                match (stage, &sizes) {
+                    (_, Some(sizes)) => options[sizes[width]],
+                    (Stage::Operators { widths }, None) => options[widths[width]],
+                    (Stage::Widths { .. } | Stage::Whole, None) => options[options.len() - 1],
                 }
             })
             .collect();
         let mut masks = Vec::with_capacity(channels.len());
         for (place, choice) in space.widths.iter().enumerate() {
-            let prefixes = searched(place).then(|| masks::prefixes(&choice.options, Inner::Times(1), device));
+            let prefixes =
+                (masked && searched(place)).then(|| masks::prefixes(&choice.options, Inner::Times(1), device));
             masks.push(prefixes.transpose()?);
         }
         let options = |(place, choice): (usize, &WidthChoice)| searched(place).then(|| choice.options.clone());
@@ -129,6 +141,50 @@ impl Net {
             Some(options[option])
         });
         channels.collect()
+    }
+
+    /// Gives the width choice `width` tensors of its option `option`, and the moments of all parameters, which were
+    /// `moments` in order, in their new sizes.
+    pub(super) fn resize(
+        &mut self,
+        space: &Space,
+        (width, option): (usize, usize),
+        seed: u64,
+        moments: &[Tensor],
+    ) -> Result<Vec<Tensor>, SupernetError> {
+        let before = self.channels.clone();
+        self.channels[width] = space.widths[width].options[option];
+        let after = &self.channels;
+        let input = |width: usize| [Block { from: 0, to: 0, length: before[width].min(after[width]) }];
+        let mut resized = Vec::with_capacity(moments.len());
+        let mut rest = moments.iter();
+        let mut resize = |module: &mut Module, network: Option<(Network, usize)>, seed| -> Result<(), SupernetError> {
+            let own: Vec<Tensor> = rest.by_ref().take(module.parameters().len()).map(Tensor::shallow_clone).collect();
+            let Some((network, source)) = network else {
+                resized.extend(own);
+                return Ok(());
+            };
+            resized.extend(module.resized_moments(&own, &network, &input(source))?);
+            *module = module.resized(&network, &input(source), seed)?;
+            Ok(())
+        };
+        for (number, edge) in space.edges.iter().enumerate() {
+            let [from, to] = [edge.from, edge.to].map(|join| space.join(join).width.0);
+            let candidates = space.candidates(edge).iter().zip(&mut self.edges[number]).enumerate();
+            for (place, (candidate, branch)) in candidates {
+                let Some(branch) = branch else { continue };
+                let network = if [from, to].contains(&width) {
+                    Some((space.fragment(edge, candidate, after[from], after[to])?, from))
+                } else {
+                    None
+                };
+                resize(&mut branch.module, network, mix(&[seed, number as u64, place as u64]))?;
+            }
+        }
+        let last = space.join(space.last()).width.0;
+        let network = (last == width).then(|| space.classifier_fragment(after[last])).transpose()?;
+        resize(&mut self.classifier, network.map(|network| (network, last)), mix(&[seed, u64::MAX]))?;
+        Ok(resized)
     }
 
     /// The module and masks of a candidate; nothing for `zero` and for what the stage does not run.

@@ -52,6 +52,7 @@ fn settings(seed: u64) -> SupernetSettings {
         layout: Layout::Contiguous,
         augment: Augment::STANDARD,
         together: [Together::WHOLE; 2],
+        sizes: Sizes::Widest,
     }
 }
 
@@ -113,7 +114,7 @@ fn hard_masks_give_the_logits_of_the_sliced_network() {
     for (operators, offset) in [([0, 1, 2], 0), ([2, 3, 1], 1), ([1, 2, 4], 2), ([3, 0, 3], 1)] {
         let architecture = architecture(&space, operators, |place| place + offset);
         for stage in [Stage::Widths { operators: architecture.operators.clone() }, Stage::Whole] {
-            let net = Net::new(&space, &stage, Device::Cpu, 5).unwrap();
+            let net = Net::new(&space, &stage, None, Device::Cpu, 5).unwrap();
             let choices = one_hot(&space, &architecture, Paths::ONE);
             let exact = sliced(&space, &net, &architecture).run(&images, Phase::Batch);
             // What is differentiated by widths is masked, the other sliced.
@@ -195,7 +196,7 @@ fn chosen_sum(count: usize) -> usize {
 fn a_join_is_the_weighted_sum_of_the_candidates_that_run() {
     let space = space();
     let stage = Stage::Operators { widths: space.first().widths };
-    let net = Net::new(&space, &stage, Device::Cpu, 5).unwrap();
+    let net = Net::new(&space, &stage, None, Device::Cpu, 5).unwrap();
     let images = Tensor::randn([4, 3, 32, 32], (Kind::Float, Device::Cpu));
     for count in [1, 2, 3, 5] {
         let choices = several(&space, count);
