@@ -38,7 +38,7 @@ pub(super) struct Mixing<'a> {
     pub(super) flat: Tensor,
     /// Weights of each width choice, `[options]`.
     pub(super) widths: Vec<Tensor>,
-    /// Mask of each width choice that is searched now, `[channels]`.
+    /// By slot: the mask of each width that is searched now, `[channels]`.
     pub(super) masks: Vec<Option<Tensor>>,
 }
 
@@ -55,15 +55,13 @@ impl<'a> Mixing<'a> {
         let learns = differentiated == Differentiated::ByWidths;
         let flat = Tensor::f_from_slice(&numbers)?.f_to_device(device)?.f_set_requires_grad(learns)?;
         let mut first = 0;
-        let mut widths = Vec::with_capacity(net.masks().len());
-        let mut masks = Vec::with_capacity(net.masks().len());
-        for (choice, prefixes) in choices.weights.widths.iter().zip(net.masks()) {
+        let mut widths = Vec::with_capacity(choices.weights.widths.len());
+        for choice in &choices.weights.widths {
             let options = choice.len() as i64;
-            let weight = flat.f_narrow(0, first, options)?;
-            masks.push(prefixes.as_ref().map(|prefixes| weight.f_matmul(prefixes)).transpose()?);
-            widths.push(weight);
+            widths.push(flat.f_narrow(0, first, options)?);
             first += options;
         }
+        let masks = net.masks().iter().map(|mask| mask.as_ref().map(|mask| mask.at(&widths))).collect();
         Ok(Self { choices, differentiated, flat, widths, masks })
     }
 

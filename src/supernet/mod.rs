@@ -8,6 +8,7 @@ mod masks;
 pub mod memory;
 mod mixing;
 mod net;
+mod packing;
 
 use std::path::Path;
 

@@ -3,11 +3,12 @@
 use tch::{Device, Kind, Tensor};
 
 use super::SupernetError;
-use super::masks;
+use super::masks::{self, Mask};
 use super::mixing::{Differentiated, Mixing};
+use super::packing::Packing;
 use crate::nn::{Module, Phase, fit_channels};
 use crate::search::Stage;
-use crate::space::{Candidate, Edge, End, Inner, Space};
+use crate::space::{Candidate, Edge, End, Inner, JoinId, Merge, Space, Width};
 use crate::torch::{add_scaled, mix};
 
 /// All modules of a stage.
@@ -17,10 +18,10 @@ pub(super) struct Net {
     /// otherwise.
     edges: Vec<Vec<Option<Branch>>>,
     classifier: Module,
-    /// Channels of each width choice: fixed, or the widest option.
+    /// By slot: channels of each width, fixed, or the widest option.
     channels: Vec<u64>,
-    /// Prefix masks of each width choice that is searched now: `[options, channels]`.
-    masks: Vec<Option<Tensor>>,
+    /// By slot: the mask of each width that is searched now.
+    masks: Vec<Option<Mask>>,
     /// For each join, after which join its value is not needed any more.
     last_use: Vec<usize>,
     device: Device,
@@ -33,7 +34,7 @@ pub(super) struct Pass {
     pub(super) logits: Tensor,
     /// By join: what its edges read; nothing where the join is not alive.
     pub(super) values: Vec<Option<Tensor>>,
-    /// By join: what its edges add up to, before its mask.
+    /// By join: what its edges add up to, before its mask, or their concatenation.
     pub(super) sums: Vec<Option<Tensor>>,
     /// By edge, by candidate: what it put out, where it ran.
     pub(super) outputs: Vec<Vec<Option<Tensor>>>,
@@ -43,31 +44,25 @@ pub(super) struct Pass {
 #[derive(Debug)]
 pub(super) struct Branch {
     module: Module,
-    /// By node of the module: the width choice that its channels follow, and the prefixes by option.
-    masks: Vec<Option<(usize, Tensor)>>,
+    /// By node of the module: the mask of its channels, where they follow a width that is searched now.
+    masks: Vec<Option<Mask>>,
+    /// Takes the gaps out of its input, where it copies that in order.
+    packing: Option<Packing>,
 }
 
 impl Net {
     pub(super) fn new(space: &Space, stage: &Stage, device: Device, seed: u64) -> Result<Self, SupernetError> {
-        let searched = |width: usize| match stage {
-            Stage::Operators { .. } => false,
-            Stage::Widths { .. } | Stage::Whole => space.widths[width].options.len() > 1,
+        let options: Vec<usize> = match stage {
+            Stage::Operators { widths } => widths.clone(),
+            Stage::Widths { .. } | Stage::Whole => space.widths.iter().map(|choice| choice.options.len() - 1).collect(),
         };
-        let channels: Vec<u64> = (0..space.widths.len())
-            .map(|width| {
-                let options = &space.widths[width].options;
-                match stage {
-                    Stage::Operators { widths } => options[widths[width]],
-                    Stage::Widths { .. } | Stage::Whole => options[options.len() - 1],
-                }
-            })
-            .collect();
-        let mut masks = Vec::with_capacity(channels.len());
-        for (place, choice) in space.widths.iter().enumerate() {
-            let prefixes = searched(place).then(|| masks::prefixes(&choice.options, Inner::Times(1), device));
-            masks.push(prefixes.transpose()?);
-        }
-        let last = channels[space.join(space.last()).width.0];
+        let channels: Vec<u64> = space.all_widths().map(|width| space.channels(width, &options)).collect();
+        let mask = |width| match stage {
+            Stage::Operators { .. } => Ok(None),
+            Stage::Widths { .. } | Stage::Whole => Mask::new(space, width, Inner::Times(1), device),
+        };
+        let masks = space.all_widths().map(mask).collect::<Result<Vec<_>, _>>()?;
+        let last = channels[space.slot(space.join(space.last()).width)];
         let classifier = Module::new(&space.classifier_fragment(last)?, device, mix(&[seed, u64::MAX]))?;
         let mut last_use: Vec<usize> = (0..space.joins.len()).collect();
         for edge in &space.edges {
@@ -92,24 +87,32 @@ impl Net {
     }
 
     fn branch(&self, space: &Space, edge: &Edge, candidate: &Candidate, seed: u64) -> Result<Branch, SupernetError> {
-        let (from, to) = (space.join(edge.from).width.0, space.join(edge.to).width.0);
-        let (network, points) = space.fragment_with_masks(edge, candidate, self.channels[from], self.channels[to])?;
-        let mut masks: Vec<Option<(usize, Tensor)>> = (0..network.len()).map(|_| None).collect();
+        let [from, to] = space.ends(edge);
+        let [in_width, out_width] = [from, to].map(|width| self.channels[space.slot(width)]);
+        let (network, points) = space.fragment_with_masks(edge, candidate, in_width, out_width)?;
+        let mut masks: Vec<Option<Mask>> = (0..network.len()).map(|_| None).collect();
         for point in points {
             let width = match point.end {
                 End::Source => from,
                 End::Target => to,
             };
-            if self.masks[width].is_some() {
-                let prefixes = masks::prefixes(&space.widths[width].options, point.inner, self.device)?;
-                masks[point.node.index()] = Some((width, prefixes));
+            if self.masks[space.slot(width)].is_some() {
+                masks[point.node.index()] = Mask::new(space, width, point.inner, self.device)?;
             }
         }
-        Ok(Branch { module: Module::new(&network, self.device, seed)?, masks })
+        let packing = match from {
+            Width::Sum(sum)
+                if candidate.copies(edge.stride) && from != to && self.masks[space.slot(from)].is_some() =>
+            {
+                Some(Packing::new(space, sum, self.device)?)
+            }
+            Width::Sum(_) | Width::Choice(_) => None,
+        };
+        Ok(Branch { module: Module::new(&network, self.device, seed)?, masks, packing })
     }
 
-    /// Prefix masks of each width choice that is searched now.
-    pub(super) fn masks(&self) -> &[Option<Tensor>] {
+    /// By slot: the mask of each width that is searched now.
+    pub(super) fn masks(&self) -> &[Option<Mask>] {
         &self.masks
     }
 
@@ -144,8 +147,16 @@ impl Net {
         let alive = mixing.alive(space);
         let mut pass = Pass::new(space, images);
         for place in 1..space.joins.len() {
-            let sum = if alive[place] { self.sum(space, place, &alive, mixing, &mut pass)? } else { None };
-            let mask = mixing.masks[space.joins[place].width.0].as_ref();
+            let join = &space.joins[place];
+            let (sum, mask) = match join.merge {
+                _ if !alive[place] => (None, None),
+                Merge::Sum => {
+                    let mask = mixing.masks[space.slot(join.width)].as_ref();
+                    (self.sum(space, place, &alive, mixing, &mut pass)?, mask)
+                }
+                // Its parts are masked already.
+                Merge::Concatenate => (Some(self.concatenation(space, place, mixing, &mut pass)?), None),
+            };
             pass.values.push(match (&sum, mask) {
                 (Some(sum), Some(mask)) => Some(masks::apply(sum, mask)),
                 (Some(sum), None) => Some(sum.shallow_clone()),
@@ -156,8 +167,10 @@ impl Net {
                 Differentiated::ByWidths | Differentiated::Not => self.drop_unused(place, &mut pass.values),
             }
         }
-        let last =
-            pass.values[space.last().0].as_ref().map_or_else(|| self.nothing(space, images), Tensor::shallow_clone);
+        let last = match &pass.values[space.last().0] {
+            Some(last) => last.shallow_clone(),
+            None => self.zeros(space, space.last(), images.size()[0]),
+        };
         pass.logits = self.classify(&last);
         Ok(pass)
     }
@@ -196,6 +209,36 @@ impl Net {
         Ok(sum.map(|sum| if learns && !sum.requires_grad() { sum.set_requires_grad(true) } else { sum }))
     }
 
+    /// The parts of the concatenation `place` one behind the other, zeros for those that are cut off.
+    ///
+    /// Where the pass is to be differentiated by operators those zeros are the sum of their join, so that what would bring
+    /// it back has a gradient.
+    fn concatenation(
+        &self,
+        space: &Space,
+        place: usize,
+        mixing: &Mixing<'_>,
+        pass: &mut Pass,
+    ) -> Result<Tensor, SupernetError> {
+        let parts: Vec<JoinId> = space.edges.iter().filter(|edge| edge.to.0 == place).map(|edge| edge.from).collect();
+        let live = parts.iter().find_map(|part| pass.values[part.0].as_ref()).map(Tensor::shallow_clone);
+        let live = live.expect("a concatenation that is alive has a part that is");
+        let mut all = Vec::with_capacity(parts.len());
+        for part in parts {
+            all.push(match &pass.values[part.0] {
+                Some(value) => value.shallow_clone(),
+                None => {
+                    let zeros = self.zeros(space, part, live.size()[0]).to_kind(live.kind());
+                    if mixing.differentiated == Differentiated::ByOperators {
+                        pass.sums[part.0] = Some(zeros.set_requires_grad(true));
+                    }
+                    pass.sums[part.0].as_ref().unwrap_or(&zeros).shallow_clone()
+                }
+            });
+        }
+        Ok(Tensor::f_cat(&all, 1)?)
+    }
+
     /// Drops the values of joins that no edge behind the join `place` reads.
     fn drop_unused(&self, place: usize, values: &mut [Option<Tensor>]) {
         for (value, &last) in values.iter_mut().zip(&self.last_use).take(place) {
@@ -205,12 +248,12 @@ impl Net {
         }
     }
 
-    /// Zeros in the shape of the last join: what is left where a draw cuts the output off.
-    fn nothing(&self, space: &Space, images: &Tensor) -> Tensor {
-        let join = space.join(space.last());
-        let channels = self.channels[join.width.0].cast_signed();
+    /// Zeros in the shape of a join: what is left where a draw cuts it off.
+    fn zeros(&self, space: &Space, join: JoinId, images: i64) -> Tensor {
+        let join = space.join(join);
+        let channels = self.channels[space.slot(join.width)].cast_signed();
         let side = join.side.cast_signed();
-        fit_channels(&Tensor::zeros([images.size()[0], 1, side, side], (Kind::Float, self.device)), channels)
+        fit_channels(&Tensor::zeros([images, 1, side, side], (Kind::Float, self.device)), channels)
     }
 }
 
@@ -230,9 +273,10 @@ impl Pass {
 impl Branch {
     /// The candidate's output on `x`.
     pub(super) fn run(&self, x: &Tensor, mixing: &Mixing<'_>) -> Tensor {
-        self.module.forward(x, Phase::Batch, |node, value| match &self.masks[node.index()] {
+        let packed = self.packing.as_ref().map(|packing| packing.apply(x, &mixing.widths));
+        self.module.forward(packed.as_ref().unwrap_or(x), Phase::Batch, |node, value| match &self.masks[node.index()] {
             None => value,
-            Some((width, prefixes)) => masks::apply(&value, &mixing.widths[*width].matmul(prefixes)),
+            Some(mask) => masks::apply(&value, &mask.at(&mixing.widths)),
         })
     }
 }

@@ -6,8 +6,8 @@ use crate::load;
 use crate::network::Shape;
 use crate::nn::{Module, Phase};
 use crate::search::{Paths, Schedule};
-use crate::space::Architecture;
 use crate::space::file::{Setting, SpaceFile};
+use crate::space::{Architecture, Merge, Width, WidthId};
 
 /// A cell of every kind of candidate with a mask inside, and a layer that ties two widths.
 const SPACE: &str = "
@@ -30,8 +30,36 @@ body:
 classifier: flatten
 ";
 
+/// Cells that put out the concatenation of their nodes, which the second reads, behind a pool, as it is: at its widest 16
+/// channels, with 48 and 8 that follow it inside; a node has 8, with 24 and 4 inside.
+const CONCATENATION: &str = "
+stem: [{ conv: { kernel: 3, width: 6, stride: 4 } }]
+body:
+  cells:
+    inputs: [a]
+    nodes:
+      - { name: t1, from: [a] }
+      - { name: t2, from: [t1, a] }
+    output: [t2, t1]
+    candidates:
+      - conv: { kernel: 3 }
+      - separable: { kernel: 3 }
+      - inverted-bottleneck: { kernel: 3, expansion: 3, squeeze-excitation: 0.5, depth: 2 }
+      - inverted-bottleneck: { kernel: 3, expansion: 1 }
+      - max-pool: { kernel: 3 }
+      - identity
+      - zero
+    width: { min: 2, max: 8, step: 3 }
+    stack: [{ cells: { count: 1 } }, { average-pool: { kernel: 2 } }, { cells: { count: 1 } }]
+classifier: flatten
+";
+
 fn space() -> Space {
-    let file: SpaceFile = load::parse(SPACE, "space").unwrap();
+    read(SPACE)
+}
+
+fn read(text: &str) -> Space {
+    let file: SpaceFile = load::parse(text, "space").unwrap();
     let input = Shape::new(&[3, 32, 32]).unwrap();
     file.into_space(&Setting { name: "s", origin: "space", input, classes: 10 }).unwrap()
 }
@@ -99,24 +127,59 @@ fn sliced(space: &Space, net: &Net, architecture: &Architecture) -> Module {
             });
             let wide =
                 wide.or_else(|| kept.iter().find(|(key, _)| *key == format!("classifier.{name}")).map(|(_, t)| t));
-            Some(size.iter().enumerate().fold(wide?.detach(), |t, (dim, &n)| t.narrow(dim as i64, 0, n)))
+            let source = space.edges.iter().find(|edge| name.starts_with(&edge.name.replace('/', ".")));
+            let source = source.map_or(space.last(), |edge| edge.from);
+            let cut = |t: Tensor, dim: usize| {
+                let places = open(space, architecture, space.join(source).width, (t.size()[dim], size[dim]));
+                t.index_select(dim as i64, &Tensor::from_slice(&places))
+            };
+            Some((0..size.len()).fold(wide?.detach(), cut))
         })
         .unwrap();
     module
 }
 
+/// Which of the channels of a tensor behind `source` are open, of `wide` channels `kept`: those of the parts where they are
+/// whole times the channels of a concatenation, else a prefix.
+fn open(space: &Space, architecture: &Architecture, source: Width, (wide, kept): (i64, i64)) -> Vec<i64> {
+    let options = |part: &WidthId| &space.widths[part.0].options;
+    let parts = space.parts(source);
+    let widest: Vec<i64> = parts.iter().map(|part| options(part).last().unwrap().cast_signed()).collect();
+    let whole: i64 = widest.iter().sum();
+    if parts.len() == 1 || wide % whole != 0 {
+        return (0..kept).collect();
+    }
+    let (times, mut first, mut places) = (wide / whole, 0, Vec::new());
+    for (part, widest) in parts.iter().zip(widest) {
+        places.extend(first..first + times * options(part)[architecture.widths[part.0]].cast_signed());
+        first += times * widest;
+    }
+    assert_eq!(places.len() as i64, kept);
+    places
+}
+
 #[test]
 fn hard_masks_give_the_logits_of_the_sliced_network() {
-    let space = space();
+    check_slices(&space(), &[[0, 1, 2], [2, 3, 1], [1, 2, 4], [3, 0, 3]]);
+}
+
+#[test]
+fn hard_masks_of_a_concatenation_leave_gaps_behind_its_parts() {
+    // With both nodes, without the first, without the second; then with what copies channels in order.
+    check_slices(&read(CONCATENATION), &[[0, 1, 2], [1, 2, 0], [2, 3, 1], [3, 0, 3], [6, 6, 2], [2, 6, 6], [6, 0, 1]]);
+    check_slices(&read(CONCATENATION), &[[5, 0, 4], [4, 1, 5], [5, 6, 5], [4, 4, 2], [0, 6, 5], [6, 6, 5]]);
+}
+
+fn check_slices(space: &Space, all: &[[usize; 3]]) {
     let images = Tensor::randn([4, 3, 32, 32], (Kind::Float, Device::Cpu));
-    for (operators, offset) in [([0, 1, 2], 0), ([2, 3, 1], 1), ([1, 2, 4], 2), ([3, 0, 3], 1)] {
-        let architecture = architecture(&space, operators, |place| place + offset);
+    for (&operators, offset) in all.iter().zip([0, 1, 2, 1, 0, 2, 1]) {
+        let architecture = architecture(space, operators, |place| place + offset);
         for stage in [Stage::Widths { operators: architecture.operators.clone() }, Stage::Whole] {
-            let net = Net::new(&space, &stage, Device::Cpu, 5).unwrap();
-            let choices = one_hot(&space, &architecture, Paths::ONE);
+            let net = Net::new(space, &stage, Device::Cpu, 5).unwrap();
+            let choices = one_hot(space, &architecture, Paths::ONE);
             let mixing = Mixing::new(&net, &choices, Differentiated::Not, Device::Cpu).unwrap();
-            let masked = net.forward(&space, &images, &mixing).unwrap().logits;
-            let exact = sliced(&space, &net, &architecture).run(&images, Phase::Batch);
+            let masked = net.forward(space, &images, &mixing).unwrap().logits;
+            let exact = sliced(space, &net, &architecture).run(&images, Phase::Batch);
             let difference = (masked - exact).abs().max().double_value(&[]);
             assert!(difference < 1e-4, "{operators:?}, {stage:?}: {difference}");
         }
@@ -125,16 +188,22 @@ fn hard_masks_give_the_logits_of_the_sliced_network() {
 
 #[test]
 fn the_gradient_of_a_mixture_is_its_central_difference() {
-    let space = space();
+    check_width_gradient(&space(), [0, 1, 2]);
+    check_width_gradient(&read(CONCATENATION), [2, 1, 2]);
+    check_width_gradient(&read(CONCATENATION), [6, 6, 1]);
+    check_width_gradient(&read(CONCATENATION), [5, 0, 4]);
+}
+
+fn check_width_gradient(space: &Space, operators: [usize; 3]) {
     let (data, seed) = (dataset(), 3);
     let splits = splits(&data);
     let loader = Loader::new(&data, Augment::NONE, Layout::Contiguous).unwrap();
-    let mut supernet = Supernet::new(&space, &splits, &loader, settings(seed));
+    let mut supernet = Supernet::new(space, &splits, &loader, settings(seed));
     let at = At { stage: 1, epoch: 0, step: 0 };
-    let chosen = architecture(&space, [0, 1, 2], |place| place);
+    let chosen = architecture(space, operators, |place| place);
     supernet.enter(&Stage::Widths { operators: chosen.operators.clone() }).unwrap();
-    let mut choices = Choices { weights: Probabilities::uniform(&space), paths: Paths::Full };
-    choices.weights.operators = Probabilities::one_hot(&space, &chosen).operators;
+    let mut choices = Choices { weights: Probabilities::uniform(space), paths: Paths::Full };
+    choices.weights.operators = Probabilities::one_hot(space, &chosen).operators;
     let answer = supernet.evaluate(&choices, at).unwrap();
     for width in (0..space.widths.len()).filter(|&w| space.widths[w].options.len() > 1).step_by(2) {
         let mut at_offset = |offset: f64| {
@@ -207,6 +276,11 @@ fn a_join_is_the_weighted_sum_of_the_candidates_that_run() {
 fn naive_loss(space: &Space, net: &Net, batch: &Batch, weights: &[Tensor], mixing: &Mixing<'_>) -> Tensor {
     let mut values: Vec<Tensor> = vec![batch.images.shallow_clone()];
     for join in 1..space.joins.len() {
+        if space.joins[join].merge == Merge::Concatenate {
+            let parts = space.edges.iter().filter(|edge| edge.to.0 == join).map(|edge| &values[edge.from.0]);
+            values.push(Tensor::cat(&parts.collect::<Vec<_>>(), 1));
+            continue;
+        }
         let mut terms = Vec::new();
         for (number, edge) in space.edges.iter().enumerate().filter(|(_, edge)| edge.to.0 == join) {
             for candidate in 0..space.operators[edge.operator.0].candidates.len() {
@@ -222,15 +296,31 @@ fn naive_loss(space: &Space, net: &Net, batch: &Batch, weights: &[Tensor], mixin
 
 #[test]
 fn the_gradient_by_an_operator_is_that_of_the_naive_sum_whether_it_ran_or_not() {
-    let space = space();
+    for space in [space(), read(CONCATENATION)] {
+        check_operator_gradient(&space, [1, 2, 5].map(|count| several(&space, count)));
+    }
+}
+
+#[test]
+fn what_would_bring_a_part_of_a_concatenation_back_has_a_gradient() {
+    let space = read(CONCATENATION);
+    // Nothing goes into t1, and nothing from it to t2: the concatenation alone reads it.
+    let chosen = architecture(&space, [6, 6, 0], |_| 0);
+    let choices = one_hot(&space, &chosen, Paths::ONE);
+    let gradient = check_operator_gradient(&space, [choices]);
+    let into_t1 = space.operators.iter().position(|choice| choice.name == "t1/a").unwrap();
+    assert!(gradient[0].operators[into_t1][..6].iter().all(|&slope| slope != 0.0), "{gradient:?}");
+}
+
+/// Holds the gradient by the operators at `all` against the naive one; gives it.
+fn check_operator_gradient<const N: usize>(space: &Space, all: [Choices; N]) -> [Probabilities; N] {
     let data = dataset();
     let splits = splits(&data);
     let loader = Loader::new(&data, Augment::NONE, Layout::Contiguous).unwrap();
-    let mut supernet = Supernet::new(&space, &splits, &loader, settings(3));
+    let mut supernet = Supernet::new(space, &splits, &loader, settings(3));
     let at = At { stage: 0, epoch: 0, step: 0 };
     supernet.enter(&Stage::Operators { widths: space.first().widths }).unwrap();
-    for count in [1, 2, 5] {
-        let choices = several(&space, count);
+    all.map(|choices| {
         let answer = supernet.evaluate(&choices, at).unwrap();
         let now = supernet.now.as_ref().unwrap();
         let selection = &now.epoch.as_ref().unwrap().2;
@@ -243,17 +333,18 @@ fn the_gradient_by_an_operator_is_that_of_the_naive_sum_whether_it_ran_or_not() 
         let mixing = Mixing::new(&now.net, &choices, Differentiated::Not, Device::Cpu).unwrap();
         let place = mix(&[3, 0, 0, 0]) % selection.batches() as u64;
         let batch = selection.batch(usize::try_from(place).unwrap()).unwrap();
-        let loss = naive_loss(&space, &now.net, &batch, &weights, &mixing);
+        let loss = naive_loss(space, &now.net, &batch, &weights, &mixing);
         assert!((loss.double_value(&[]) - answer.loss).abs() < 1e-5);
         loss.backward();
         for (operator, weights) in weights.iter().enumerate().filter(|(_, weights)| weights.size()[0] > 1) {
             let wanted: Vec<f64> = Vec::try_from(weights.grad().to_kind(Kind::Double)).unwrap();
             for (found, wanted) in answer.gradient.operators[operator].iter().zip(wanted) {
                 let near = (found - wanted).abs() < 1e-4 + 1e-3 * wanted.abs();
-                assert!(near, "{count} run, choice {operator}: {found} is not {wanted}");
+                assert!(near, "choice {operator}: {found} is not {wanted}");
             }
         }
-    }
+        answer.gradient
+    })
 }
 
 #[test]
