@@ -8,7 +8,11 @@ use systole::estimate::{self, Target};
 use systole::jobs::{Job, Overrides};
 use systole::space::{Architecture, Space};
 
-const SPACES: [&str; 6] = ["demo", "cifar10-small", "cifar10-uboost", "mnasnet", "nas-bench-201", "nas-bench-macro"];
+const SPACES: [&str; 7] =
+    ["demo", "cifar10-small", "cifar10-uboost", "mnasnet", "nas-bench-201", "nas-bench-macro", "cifar10-darts"];
+/// Spaces whose expectation is approximate with a vector unit: candidates of the first begin with a ReLU that the sum before
+/// them may do on the way, so do cells of the second, of which more than 12 choices may cut edges, too.
+const APPROXIMATE: [&str; 2] = ["nas-bench-201", "cifar10-darts"];
 const ARCHITECTURES: usize = 200;
 
 /// A 16 x 16 array whose memories hold some tensors of the shipped spaces, and not others.
@@ -90,8 +94,7 @@ fn metrics_of_shipped_spaces_are_the_estimators_with_a_vector_unit() {
     check_all(&accelerator, &[Timing::Pipelined]);
     for name in SPACES {
         let model = CostModel::new(&space(name), &Target::of(&accelerator), CostKind::Expected).unwrap();
-        // Candidates of NAS-Bench-201 begin with a ReLU that the sum before them may do on the way.
-        assert_eq!(model.is_exact(), name != "nas-bench-201", "{name}");
+        assert_eq!(model.is_exact(), !APPROXIMATE.contains(&name), "{name}");
     }
 }
 

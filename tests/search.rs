@@ -441,6 +441,56 @@ fn a_target_is_read_with_the_job() {
     assert!(message.contains("unknown field `flops`, expected one of latency-ms"), "{message}");
 }
 
+/// Two cells whose output is the concatenation of their nodes; the second reads the first through its preprocess.
+const CONCATENATION: &str = "version: 1
+name: concatenation
+data: { set: shapes, training: 256, selection: 128 }
+accelerator: small-32x32
+space:
+  stem: [conv: { kernel: 3, width: 8, stride: 4 }]
+  body:
+    cells:
+      inputs: [a]
+      preprocess: { kernel: 1 }
+      nodes: [{ name: t1, from: [a] }, { name: t2, from: [t1, a] }]
+      output: [t1, t2]
+      candidates: [conv: { kernel: 3 }, max-pool: { kernel: 3 }, identity, zero]
+      width: { min: 4, max: 12, step: 4 }
+      stack: [cells: { count: 2 }]
+  classifier: global-pool
+objective: { lambda: 0.1, targets: { peak-activation-kib: \"<= 4\" } }
+search: { operators: { epochs: 2 }, widths: { epochs: 2 } }
+training: { epochs: 2 }
+";
+
+#[test]
+fn a_search_over_concatenations_derives_what_its_run_folder_says() {
+    let (kept, out) = folder();
+    let job = kept.path().join("job.yaml");
+    fs::write(&job, CONCATENATION).unwrap();
+    let output = command(job.to_str().unwrap(), &out, &[]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let network = fs::read_to_string(out.join("network.yaml")).unwrap();
+    assert!(network.contains("cell1/out/concat"), "{network}");
+    let (summary, estimate) = (json(out.join("summary.json")), json(out.join("estimate.json")));
+    assert_eq!(summary["cycles"], estimate[0]["total"]["cycles"]);
+    // Choices have a width in the history, concatenations have none of their own.
+    let epochs = records(&out, "epoch");
+    let widths = epochs.iter().rev().find_map(|epoch| epoch["widths"].as_object().filter(|widths| !widths.is_empty()));
+    let names: Vec<&String> = widths.unwrap().keys().collect();
+    assert_eq!(names, ["cell0/a", "cell0/t1", "cell0/t2", "cell1/a", "cell1/t1", "cell1/t2"]);
+    // The resolved job and the architecture are read as they were written.
+    let (spec, architecture) = (out.join("spec.yaml"), out.join("architecture.yaml"));
+    let checked =
+        Command::new(env!("CARGO_BIN_EXE_systole")).arg("check").args([&spec, &architecture]).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    let (_other, second) = folder();
+    let evolution = "search.evolution={ population: 4, sample: 2, evaluations: 6 }";
+    let further = ["--set", "search.method=evolution", "--set", evolution];
+    let output = command(spec.to_str().unwrap(), &second, &further).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn a_loss_that_is_huge_and_finite_is_warned_of() {
     let (_kept, out) = folder();

@@ -119,10 +119,10 @@ impl Lookup {
         let engine = target.engine()?;
         let mut table = Self::default();
         for edge in &space.edges {
-            let one_choice = space.join(edge.from).width == space.join(edge.to).width;
+            let [from, to] = space.ends(edge);
             for candidate in space.candidates(edge) {
-                for &source in space.options(edge.from) {
-                    for &width in space.options(edge.to).iter().filter(|&&width| !one_choice || width == source) {
+                for &source in space.options_of(from) {
+                    for &width in space.options_of(to).iter().filter(|&&width| from != to || width == source) {
                         let fragment = space.fragment(edge, candidate, source, width);
                         let fragment =
                             fragment.map_err(|source| CostError::Network { edge: edge.name.clone(), source })?;

@@ -46,7 +46,7 @@ use widths::{Formula, Scale};
 
 use crate::accel::{Accelerator, Calibration, Engine, Precision};
 use crate::estimate::Target;
-use crate::space::{Candidate, OperatorChoice, Space};
+use crate::space::{Candidate, Edge, OperatorChoice, Space, WidthId, WidthSum};
 use crate::units::Megahertz;
 
 /// What stands for the hardware in the objective. All but [`CostKind::Expected`] are there to be compared with.
@@ -150,7 +150,11 @@ pub struct CostModel {
     calibration: Option<Calibration>,
     /// Channels after which a layer takes one more tile.
     tile_channels: u64,
+    /// Nought for every option of every choice, and of every width that follows from choices.
     shape: Probabilities,
+    width_sums: Vec<WidthSum>,
+    /// Whether the widths of the two ends of every edge are one, or independent.
+    ends_are_independent: bool,
     edges: Vec<EdgeTables>,
     /// For each edge 1 where a candidate is not `zero`.
     there: Vec<Vec<f64>>,
@@ -210,7 +214,9 @@ impl CostModel {
             batch,
             calibration: calibration.clone(),
             tile_channels: settled::tile_channels(array, *dataflow),
-            shape: Probabilities::zeros(space),
+            shape: slots(space),
+            width_sums: space.sums.clone(),
+            ends_are_independent: space.edges.iter().all(|edge| are_independent(space, edge)),
             there: space.edges.iter().map(|edge| is_there(&space.operators[edge.operator.0])).collect(),
             memory: Memory::new(space, &edges),
             edges,
@@ -226,6 +232,8 @@ impl CostModel {
     ///
     /// At a one-hot choice every number is the estimator's own, whatever this says. Between them it is approximate
     ///
+    /// - where a concatenation and what reads it share a width choice, which no space that is read from a file has: the
+    ///   two are taken as independent;
     /// - where more than 12 choices may cut edges: `P(live)` is the product of two recursions over ways, as if ways were
     ///   independent;
     /// - where a layer's cost depends on what stands around it: tensors stay on chip where all layers at them agree,
@@ -234,7 +242,7 @@ impl CostModel {
     ///   sum moves by what the likeliest network costs beyond its parts; the gradient is that of the tables.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.formula.is_none() && self.surroundings.is_none() && self.liveness.is_exact()
+        self.formula.is_none() && self.surroundings.is_none() && self.ends_are_independent && self.liveness.is_exact()
     }
 
     /// Whether a search is to ask it for the weights of a draw, as U-Boost NAS does, and not for the distributions: what
@@ -247,9 +255,16 @@ impl CostModel {
     /// Expected cycles and MACs where the choices follow `probabilities`.
     #[must_use]
     pub fn expect(&self, probabilities: &Probabilities) -> ExpectedCost {
-        self.expect_at(&Point::new(self, probabilities))
+        let point = Point::new(self, probabilities);
+        let cost = self.expect_at(&point);
+        ExpectedCost {
+            cycles_gradient: point.by_choices(cost.cycles_gradient),
+            macs_gradient: point.by_choices(cost.macs_gradient),
+            ..cost
+        }
     }
 
+    /// As [`CostModel::expect`], by every slot.
     fn expect_at(&self, point: &Point<'_>) -> ExpectedCost {
         let [cycles, macs] = [Quantity::Cycles, Quantity::Macs].map(|quantity| point.expect(quantity));
         let beyond = self.beyond(point).cycles;
@@ -269,10 +284,20 @@ impl CostModel {
     #[must_use]
     pub fn hardware(&self, probabilities: &Probabilities) -> Hardware {
         let point = Point::new(self, probabilities);
-        if let Some(formula) = &self.formula {
-            return formula.hardware(&point);
+        let hardware = self.hardware_at(&point);
+        Hardware {
+            latency_gradient: point.by_choices(hardware.latency_gradient),
+            utilization_gradient: point.by_choices(hardware.utilization_gradient),
+            ..hardware
         }
-        let cost = self.expect_at(&point);
+    }
+
+    /// As [`CostModel::hardware`], by every slot.
+    fn hardware_at(&self, point: &Point<'_>) -> Hardware {
+        if let Some(formula) = &self.formula {
+            return formula.hardware(point);
+        }
+        let cost = self.expect_at(point);
         let scale = self.clock.milliseconds_of(1.0);
         match self.kind {
             CostKind::Expected => {
@@ -287,7 +312,7 @@ impl CostModel {
                 utilization_gradient.add_scaled(&cost.cycles_gradient, by_cycles);
                 let (latency_ms, latency_gradient) = match &self.calibration {
                     None => (self.clock.milliseconds_of(cost.cycles), cost.cycles_gradient.scaled(scale)),
-                    Some(calibration) => self.calibrated(&point, calibration),
+                    Some(calibration) => self.calibrated(point, calibration),
                 };
                 Hardware { latency_ms, utilization, latency_gradient, utilization_gradient }
             }
@@ -309,29 +334,28 @@ impl CostModel {
     #[must_use]
     pub fn metric(&self, metric: Metric, probabilities: &Probabilities) -> Valued {
         let kib = |bits: u32| f64::from(bits) / 8.0 / 1024.0;
-        let hardware = || self.hardware(probabilities);
-        let point = || Point::new(self, probabilities);
-        match metric {
+        let point = Point::new(self, probabilities);
+        let Valued { value, gradient } = match metric {
             Metric::LatencyMs => {
-                let Hardware { latency_ms: value, latency_gradient: gradient, .. } = hardware();
+                let Hardware { latency_ms: value, latency_gradient: gradient, .. } = self.hardware_at(&point);
                 Valued { value, gradient }
             }
             Metric::Utilization => {
-                let Hardware { utilization: value, utilization_gradient: gradient, .. } = hardware();
+                let Hardware { utilization: value, utilization_gradient: gradient, .. } = self.hardware_at(&point);
                 Valued { value, gradient }
             }
             Metric::EnergyUj => {
-                let point = point();
                 let Valued { value, gradient } = point.expect(Quantity::EnergyPj);
                 Valued { value: value + self.beyond(&point).energy_pj, gradient }.scaled(1e-6)
             }
-            Metric::Macs => point().expect(Quantity::Macs),
-            Metric::Params => point().expect(Quantity::Params),
-            Metric::WeightKib => point().expect(Quantity::Params).scaled(kib(self.precision.weight_bits)),
+            Metric::Macs => point.expect(Quantity::Macs),
+            Metric::Params => point.expect(Quantity::Params),
+            Metric::WeightKib => point.expect(Quantity::Params).scaled(kib(self.precision.weight_bits)),
             Metric::PeakActivationKib => {
-                self.memory.peak(&point()).scaled(self.batch * kib(self.precision.activation_bits))
+                self.memory.peak(&point).scaled(self.batch * kib(self.precision.activation_bits))
             }
-        }
+        };
+        Valued { value, gradient: point.by_choices(gradient) }
     }
 
     /// Calibrated time of the expected sum over layers, with the constant and under the ceiling, and its gradient.
@@ -340,6 +364,21 @@ impl CostModel {
         let image = calibration.image(value);
         (self.batch * image.ms, gradient.scaled(self.batch * image.slope))
     }
+}
+
+/// Nought for every option of every choice of `space`, and behind the widths of every sum of widths.
+fn slots(space: &Space) -> Probabilities {
+    let mut all = Probabilities::zeros(space);
+    all.widths.extend(space.sums.iter().map(|sum| vec![0.0; sum.options().len()]));
+    all
+}
+
+/// Whether the widths of the ends of `edge` are one, or share no choice that is open.
+fn are_independent(space: &Space, edge: &Edge) -> bool {
+    let [from, to] = space.ends(edge);
+    let is_open = |choice: &WidthId| space.widths[choice.0].options.len() > 1;
+    let shared = |choice: &WidthId| is_open(choice) && space.parts(to).contains(choice);
+    from == to || !space.parts(from).iter().any(shared)
 }
 
 /// Whether cycles and energy of every part of a network are its own, wherever it stands.

@@ -1,7 +1,7 @@
 //! Most activations alive at once, relaxed.
 //!
 //! A derived network runs its edges one after the other, join by join, and where several are live their sum behind
-//! them. At each of these places the values alive are
+//! them, or their concatenation with zeros for what is cut off. At each of these places the values alive are
 //!
 //! ```text
 //! sum over joins of P(held on) P(memory of its own) E[values]  +  outputs of the branches that wait for their sum
@@ -18,7 +18,7 @@ use super::probabilities::Probabilities;
 use super::sum::Point;
 use super::table::{EdgeCosts, EdgeTables, Quantity};
 use super::tape::{Tape, Var};
-use crate::space::Space;
+use crate::space::{Merge, Space};
 
 const OF_EDGES: [Quantity; 4] = [Quantity::Held, Quantity::Last, Quantity::Output, Quantity::IsInput];
 
@@ -35,6 +35,7 @@ pub(super) struct Memory {
 #[derive(Debug, Clone)]
 struct JoinMemory {
     width: usize,
+    merge: Merge,
     /// Values of each option of its width, for one image.
     values: Vec<f64>,
     into: Vec<usize>,
@@ -45,8 +46,9 @@ impl Memory {
     pub(super) fn new(space: &Space, edges: &[EdgeTables]) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "values of a tensor are far below 2^53")]
         let join = |(place, join): (usize, &crate::space::Join)| JoinMemory {
-            width: join.width.0,
-            values: space.widths[join.width.0].options.iter().map(|&c| (c * join.side * join.side) as f64).collect(),
+            width: space.slot(join.width),
+            merge: join.merge,
+            values: space.options_of(join.width).iter().map(|&c| (c * join.side * join.side) as f64).collect(),
             into: (0..space.edges.len()).filter(|&edge| space.edges[edge].to.0 == place).collect(),
             out_of: (0..space.edges.len()).filter(|&edge| space.edges[edge].from.0 == place).collect(),
         };
@@ -108,14 +110,14 @@ struct Sheet<'a> {
     classifier: Var,
     /// For each edge: it renames, and is the only one live into its target.
     hands_on: Vec<Var>,
-    /// For each join: two edges or more into it are live.
-    sums: Vec<Var>,
+    /// For each join: its value is memory of its own, with two live edges or more into it, or one into a concatenation.
+    merges: Vec<Var>,
 }
 
 impl<'a> Sheet<'a> {
     fn new(memory: &'a Memory, point: &'a Point<'a>) -> Self {
         let mut tape = Tape::default();
-        let probabilities = point.probabilities;
+        let probabilities = point.probabilities.as_ref();
         let (mut edges, mut costs) = (Vec::new(), Vec::new());
         for (place, edge) in point.model.edges.iter().enumerate() {
             let weight = point.live.weights[place];
@@ -134,13 +136,13 @@ impl<'a> Sheet<'a> {
         let values = memory.joins.iter().map(|join| tape.leaf(width(join))).collect();
         let classifier = tape.leaf(point.model.classifier.value(probabilities, Quantity::Last));
         let mut sheet =
-            Self { memory, point, tape, edges, costs, values, classifier, hands_on: Vec::new(), sums: Vec::new() };
+            Self { memory, point, tape, edges, costs, values, classifier, hands_on: Vec::new(), merges: Vec::new() };
         sheet.count();
         sheet
     }
 
     fn count(&mut self) {
-        let one = self.tape.leaf(1.0);
+        let (one, nothing) = (self.tape.leaf(1.0), self.tape.leaf(0.0));
         self.hands_on = self.edges.iter().map(EdgeVars::renames).collect();
         for join in &self.memory.joins {
             let mut none = one;
@@ -149,6 +151,11 @@ impl<'a> Sheet<'a> {
                 none = self.tape.product(none, absent);
             }
             let mut many = self.tape.complement(none);
+            if join.merge == Merge::Concatenate {
+                join.into.iter().for_each(|&edge| self.hands_on[edge] = nothing);
+                self.merges.push(many);
+                continue;
+            }
             for &edge in &join.into {
                 let mut alone = one;
                 for &other in join.into.iter().filter(|&&other| other != edge) {
@@ -159,7 +166,7 @@ impl<'a> Sheet<'a> {
                 many = self.tape.difference(many, only);
                 self.hands_on[edge] = self.tape.product(self.edges[edge].renames(), alone);
             }
-            self.sums.push(many);
+            self.merges.push(many);
         }
     }
 
@@ -180,12 +187,25 @@ impl<'a> Sheet<'a> {
             if let (Some(&last), true) = (into.last(), into.len() > 1) {
                 let held = self.held_on(join, last);
                 let others = self.total(&held);
-                let branches = self.both(others, waiting);
-                let own = self.tape.product(self.sums[join], self.values[join]);
+                let mut branches = self.both(others, waiting);
+                if self.memory.joins[join].merge == Merge::Concatenate {
+                    branches = self.with_zeros(branches, join);
+                }
+                let own = self.tape.product(self.merges[join], self.values[join]);
                 places.push(self.tape.sum(branches, own));
             }
         }
         places
+    }
+
+    /// `values`, and the zeros that stand for parts of the concatenation `join` that are cut off.
+    fn with_zeros(&mut self, mut values: Var, join: usize) -> Var {
+        for &edge in &self.memory.joins[join].into {
+            let absent = self.tape.difference(self.merges[join], self.edges[edge].live);
+            let zeros = self.tape.product(absent, self.values[self.memory.ends[edge].0]);
+            values = self.tape.sum(values, zeros);
+        }
+        values
     }
 
     fn both(&mut self, a: Var, b: Option<Var>) -> Var {
@@ -258,7 +278,7 @@ impl<'a> Sheet<'a> {
 
     /// Gradient of `of` by every probability.
     fn gradient(&self, of: Var) -> Probabilities {
-        let Point { model, probabilities, .. } = *self.point;
+        let (model, probabilities) = (self.point.model, self.point.probabilities.as_ref());
         let slopes = self.tape.slopes(of);
         let mut gradient = model.shape.clone();
         let mut by_weights = vec![0.0; self.point.live.weights.len()];

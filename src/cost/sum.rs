@@ -1,5 +1,7 @@
 //! Sums over the parts of a network, in expectation.
 
+use std::borrow::Cow;
+
 use super::CostModel;
 use super::dot::dot;
 use super::liveness::Live;
@@ -10,7 +12,10 @@ use super::table::{EdgeCosts, Quantity};
 /// A model where the choices follow one distribution: what all quantities share is found once.
 pub(super) struct Point<'a> {
     pub(super) model: &'a CostModel,
-    pub(super) probabilities: &'a Probabilities,
+    /// Of the choices.
+    pub(super) choices: &'a Probabilities,
+    /// Of the choices, and behind them of the widths that follow from them: `widths` has a distribution for every slot.
+    pub(super) probabilities: Cow<'a, Probabilities>,
     pub(super) live: Live,
 }
 
@@ -21,8 +26,25 @@ struct Costs {
 }
 
 impl<'a> Point<'a> {
-    pub(super) fn new(model: &'a CostModel, probabilities: &'a Probabilities) -> Self {
-        Self { model, probabilities, live: model.liveness.at(probabilities) }
+    pub(super) fn new(model: &'a CostModel, choices: &'a Probabilities) -> Self {
+        let probabilities = match model.width_sums.as_slice() {
+            [] => Cow::Borrowed(choices),
+            sums => {
+                let mut all = choices.clone();
+                all.widths.extend(sums.iter().map(|sum| sum.distribution(&choices.widths)));
+                Cow::Owned(all)
+            }
+        };
+        Self { model, choices, probabilities, live: model.liveness.at(choices) }
+    }
+
+    /// A gradient by the probabilities of every slot as one by the choices.
+    pub(super) fn by_choices(&self, mut gradient: Probabilities) -> Probabilities {
+        let by_sums = gradient.widths.split_off(self.choices.widths.len());
+        for (sum, by) in self.model.width_sums.iter().zip(by_sums) {
+            sum.pull(&self.choices.widths, &by, &mut gradient.widths);
+        }
+        gradient
     }
 
     fn costs(&self, quantity: Quantity) -> Costs {
@@ -36,7 +58,7 @@ impl<'a> Point<'a> {
     }
 
     fn total(&self, costs: &Costs, quantity: Quantity) -> f64 {
-        dot(&self.live.weights, &costs.terms) + self.model.classifier.value(self.probabilities, quantity)
+        dot(&self.live.weights, &costs.terms) + self.model.classifier.value(&self.probabilities, quantity)
     }
 
     /// The sum of `quantity`.
@@ -46,7 +68,7 @@ impl<'a> Point<'a> {
 
     /// The sum of `quantity` with its gradient.
     pub(super) fn expect(&self, quantity: Quantity) -> Valued {
-        let Self { model, probabilities, live } = self;
+        let Self { model, probabilities, live, .. } = self;
         let costs = self.costs(quantity);
         let mut gradient = model.shape.clone();
         model.liveness.pull(live, &costs.terms, &mut gradient);

@@ -28,7 +28,7 @@ impl Surroundings {
     ///
     /// Costs that reach 2^63 are none.
     pub(super) fn beyond(&self, point: &Point<'_>) -> Beyond {
-        let likeliest = point.probabilities.argmax();
+        let likeliest = point.choices.argmax();
         let Ok(network) = self.space.derive(&likeliest) else { return Beyond::default() };
         let target = Target { accelerator: &self.accelerator, timing: self.timing, batch: self.batch };
         let Ok(cost) = target.network_cost(&network) else { return Beyond::default() };

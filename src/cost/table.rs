@@ -12,7 +12,7 @@ use super::probabilities::Probabilities;
 use crate::accel::{Dataflow, Engine};
 use crate::estimate::{EstimateError, FragmentCost, Target};
 use crate::network::NetworkError;
-use crate::space::{Candidate, DeriveError, Edge, JoinId, Space};
+use crate::space::{Candidate, DeriveError, Edge, JoinId, Merge, Space};
 
 /// What the tables hold of a part of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +178,7 @@ struct Key {
     label: String,
     site: (u64, u64, bool),
     ends: Ends,
-    options: (Vec<u64>, Vec<u64>),
+    options: [Vec<u64>; 2],
 }
 
 fn key(space: &Space, edge: &Edge, candidate: &Candidate) -> Key {
@@ -186,12 +186,13 @@ fn key(space: &Space, edge: &Edge, candidate: &Candidate) -> Key {
         label: format!("{candidate:?}"),
         site: (space.join(edge.from).side, edge.stride, space.tied(edge)),
         ends: ends(space, edge),
-        options: (space.options(edge.from).to_vec(), space.options(edge.to).to_vec()),
+        options: space.ends(edge).map(|width| space.options_of(width).to_vec()),
     }
 }
 
 fn ends(space: &Space, edge: &Edge) -> Ends {
-    if space.join(edge.from).width == space.join(edge.to).width { Ends::One } else { Ends::Two }
+    let [from, to] = space.ends(edge);
+    if from == to { Ends::One } else { Ends::Two }
 }
 
 /// What fills tables.
@@ -220,12 +221,10 @@ impl Filler<'_> {
         let made: Result<Vec<Arc<Tables>>, CostError> =
             wanted.par_iter().map(|(_, edge, candidate)| Ok(Arc::new(self.fill(edge, candidate)?))).collect();
         let made = made?;
-        let tables = space.edges.iter().map(|edge| EdgeTables {
-            operator: edge.operator.0,
-            source: space.join(edge.from).width.0,
-            target: space.join(edge.to).width.0,
-            ends: ends(space, edge),
-            candidates: space.candidates(edge).iter().map(|c| made[seen[&key(space, edge, c)]].clone()).collect(),
+        let tables = space.edges.iter().map(|edge| {
+            let [source, target] = space.ends(edge).map(|width| space.slot(width));
+            let candidates = space.candidates(edge).iter().map(|c| made[seen[&key(space, edge, c)]].clone()).collect();
+            EdgeTables { operator: edge.operator.0, source, target, ends: ends(space, edge), candidates }
         });
         Ok(tables.collect())
     }
@@ -240,7 +239,7 @@ impl Filler<'_> {
             let fragment = fragment.map_err(|source| CostError::Network { edge: edge.name.clone(), source })?;
             Ok(self.target.fragment_cost(self.engine, &fragment)?)
         };
-        let (sources, targets) = (space.options(edge.from), space.options(edge.to));
+        let [sources, targets] = space.ends(edge).map(|width| space.options_of(width));
         let costs: Result<Vec<FragmentCost>, CostError> = match ends(space, edge) {
             Ends::One => sources.iter().map(|&width| one(width, width)).collect(),
             Ends::Two => {
@@ -250,10 +249,11 @@ impl Filler<'_> {
         Ok(Tables::of(&costs?))
     }
 
-    /// The sums that may stand at joins and cost anything.
+    /// The sums that may stand at joins and cost anything; a concatenation never does.
     pub(super) fn sums(&self) -> Result<Vec<(Sum, WidthTables)>, CostError> {
         let mut sums = Vec::new();
-        for join in 0..self.space.joins.len() {
+        let is_sum = |&join: &usize| self.space.joins[join].merge == Merge::Sum;
+        for join in (0..self.space.joins.len()).filter(is_sum) {
             let into = self.space.edges.iter().filter(|edge| edge.to.0 == join).count();
             for branches in 2..=into {
                 let tables = self.over_widths(JoinId(join), |width| {
@@ -282,7 +282,7 @@ impl Filler<'_> {
     ) -> Result<WidthTables, CostError> {
         let one = |&width: &u64| Ok(self.target.fragment_cost(self.engine, &fragment(width)?)?);
         let costs: Result<Vec<FragmentCost>, CostError> = self.space.options(join).iter().map(one).collect();
-        Ok(WidthTables { width: self.space.join(join).width.0, tables: Tables::of(&costs?) })
+        Ok(WidthTables { width: self.space.slot(self.space.join(join).width), tables: Tables::of(&costs?) })
     }
 }
 

@@ -42,6 +42,36 @@ head:
 classifier: global-pool
 ";
 
+/// Two cells that put out the concatenation of their nodes, which the second reads, behind a pool, as it is.
+const CONCATENATION: &str = "stem:
+  - conv: { kernel: 3, width: 5 }
+body:
+  cells:
+    inputs: [a]
+    nodes:
+      - { name: t1, from: [a] }
+      - { name: t2, from: [t1, a] }
+    output: [t2, t1]
+    candidates: OPERATORS
+    choices: SHARING
+    width: { min: 6, max: 14, step: 4 }
+    stack:
+      - cells: { count: 1 }
+      - average-pool: { kernel: 2 }
+      - cells: { count: 1 }
+classifier: flatten
+";
+
+/// With a convolution before the nodes, and all that keeps its input's memory among the candidates.
+fn preprocessed_concatenation() -> Space {
+    let text = CONCATENATION.replace("    nodes:", "    preprocess: { kernel: 1 }\n    nodes:");
+    space(&text.replace("OPERATORS", MANY).replace("SHARING", "own"))
+}
+
+fn concatenation(operators: &str, sharing: &str) -> Space {
+    space(&CONCATENATION.replace("OPERATORS", operators).replace("SHARING", sharing))
+}
+
 fn space(text: &str) -> Space {
     let file: SpaceFile = load::parse(text, "space.yaml").unwrap();
     let input = Shape::new(&[3, 8, 8]).unwrap();
@@ -183,8 +213,47 @@ fn the_expectation_over_cells_of_their_own_is_that_of_all_architectures() {
 }
 
 #[test]
+fn the_expectation_over_concatenations_is_that_of_all_architectures() {
+    // 3 shared edges of 4 candidates, 4 joins of 3 widths: 4^3 * 3^4 = 5,184.
+    let operators = "[conv: { kernel: [1, 3] }, separable: { kernel: 3 }, zero]";
+    check_enumeration(&concatenation(operators, "shared"), 5_184, &accelerator());
+    // 6 edges of 2 candidates, 4 joins of 3 widths: 2^6 * 3^4 = 5,184.
+    let block = "[inverted-bottleneck: { kernel: 3, expansion: 2, squeeze-excitation: 0.5 }, zero]";
+    check_enumeration(&concatenation(block, "own"), 5_184, &accelerator());
+}
+
+#[test]
+fn a_concatenation_that_shares_its_choice_with_what_reads_it_is_priced_as_if_it_did_not() {
+    let mut space = concatenation("[conv: { kernel: 3 }]", "shared");
+    let exact = |space: &Space| model(space, CostKind::Expected).is_exact();
+    assert!(exact(&space));
+    let join = |name: &str| space.joins.iter().position(|join| join.name == name).unwrap();
+    let (part, reader, other) = (join("cell0/t1"), join("cell1/t1"), join("cell1/t2"));
+    space.joins[reader].width = space.joins[part].width;
+    let parts = [other, reader].iter().flat_map(|&join| space.parts(space.joins[join].width)).collect();
+    space.sums[1] = WidthSum::new(parts, &space.widths);
+    assert!(!exact(&space));
+    // At one choice it is the estimator's number nevertheless.
+    let mut stream = ChaCha8Rng::seed_from_u64(4);
+    for _ in 0..20 {
+        let architecture = random_architecture(&space, &mut stream);
+        let [cycles, macs] = estimated(&space, &architecture, &accelerator()).unwrap();
+        let cost = model(&space, CostKind::Expected).expect(&Probabilities::one_hot(&space, &architecture));
+        assert_eq!([cost.cycles, cost.macs], [cycles as f64, macs as f64]);
+    }
+}
+
+#[test]
+fn gradients_of_concatenations_agree_with_central_differences() {
+    check_gradients(&concatenation("[conv: { kernel: 3 }, separable: { kernel: 3 }, zero]", "shared"));
+    check_gradients(&concatenation("[conv: { kernel: 3 }, zero]", "own"));
+}
+
+#[test]
 fn the_expectation_holds_the_sums_that_a_vector_unit_does() {
     let accelerator = Accelerator { vector: Some(SLOW_VECTOR), ..slow() };
+    let operators = "[conv: { kernel: [1, 3] }, separable: { kernel: 3 }, zero]";
+    check_enumeration(&concatenation(operators, "shared"), 5_184, &accelerator);
     check_enumeration(&cells("[conv: { kernel: [1, 3] }, identity, zero]", "shared", 2), 5_184, &accelerator);
     check_enumeration(&cells("[separable: { kernel: 3 }, zero]", "own", 2), 5_184, &accelerator);
 }
@@ -390,9 +459,11 @@ fn metrics_at_one_hot_choices_are_those_of_the_estimate() {
     let many_cuts = "[conv: { kernel: 3 }, identity, zero]";
     let first_relu = "[conv: { kernel: 3, order: relu-conv-norm }, max-pool: { kernel: 3 }, identity, zero]";
     let spaces = [(MANY, "shared", 2), (MANY, "own", 2), (many_cuts, "own", 5), (first_relu, "shared", 2)];
-    for space in
-        spaces.map(|(operators, sharing, count)| cells(operators, sharing, count)).into_iter().chain([space(CHAIN)])
-    {
+    for space in spaces.map(|(operators, sharing, count)| cells(operators, sharing, count)).into_iter().chain([
+        space(CHAIN),
+        concatenation("[conv: { kernel: 3 }, separable: { kernel: 3 }, zero]", "own"),
+        preprocessed_concatenation(),
+    ]) {
         let model = CostModel::new(&space, &target, CostKind::Expected).unwrap();
         let mut stream = ChaCha8Rng::seed_from_u64(11);
         let mut reached = 0;
@@ -414,7 +485,8 @@ fn metrics_at_one_hot_choices_are_those_of_the_estimate() {
 #[test]
 fn gradients_of_every_metric_agree_with_central_differences() {
     let accelerator = Accelerator { vector: Some(SLOW_VECTOR), timing: Timing::Pipelined, ..energetic() };
-    for space in [space(CHAIN), cells(MANY, "shared", 2), cells("[conv: { kernel: 3 }, identity, zero]", "own", 5)] {
+    let many_cuts = cells("[conv: { kernel: 3 }, identity, zero]", "own", 5);
+    for space in [space(CHAIN), cells(MANY, "shared", 2), many_cuts, preprocessed_concatenation()] {
         let model = CostModel::new(&space, &Target::of(&accelerator), CostKind::Expected).unwrap();
         let at = interior(&space, 9);
         for metric in Metric::ALL {
@@ -556,7 +628,7 @@ const FORMULAS: [(CostKind, Sums); 5] = [
 
 #[test]
 fn gradients_of_formulas_agree_with_central_differences() {
-    for space in [space(CHAIN), cells(MANY, "shared", 2)] {
+    for space in [space(CHAIN), cells(MANY, "shared", 2), preprocessed_concatenation()] {
         for (kind, sums) in FORMULAS {
             let pricing = Pricing { kind, sums, lookup: None };
             let model = CostModel::new(&space, &Target { batch: 3, ..Target::of(&slow()) }, pricing).unwrap();
@@ -579,7 +651,7 @@ fn gradients_of_formulas_agree_with_central_differences() {
 fn formulas_multiply_what_the_derived_network_multiplies() {
     let accelerator = slow();
     let target = Target { batch: 3, ..Target::of(&accelerator) };
-    for space in [space(CHAIN), cells(MANY, "shared", 2)] {
+    for space in [space(CHAIN), cells(MANY, "shared", 2), preprocessed_concatenation()] {
         let mut stream = ChaCha8Rng::seed_from_u64(21);
         for kind in [CostKind::SmoothCeil, CostKind::Roofline] {
             let model = CostModel::new(&space, &target, kind).unwrap();
@@ -651,7 +723,7 @@ fn a_roofline_is_the_longer_of_computation_and_traffic() {
 fn a_table_of_the_estimators_own_layers_gives_its_latency_at_one_hot_choices() {
     let accelerator = accelerator();
     let target = Target::of(&accelerator);
-    for space in [space(CHAIN), cells(MANY, "shared", 2)] {
+    for space in [space(CHAIN), cells(MANY, "shared", 2), preprocessed_concatenation()] {
         let table = Lookup::of(&space, &target).unwrap();
         let pricing = Pricing { kind: CostKind::Lookup, sums: Sums::Network, lookup: Some(&table) };
         let model = CostModel::new(&space, &target, pricing).unwrap();
@@ -690,18 +762,24 @@ fn costs_that_do_not_speak_of_the_accelerator_or_the_space_say_so() {
 
 #[test]
 fn a_bound_on_a_metric_is_one_on_the_sum_over_live_edges() {
-    let space = cells("[conv: { kernel: 3 }, identity, zero]", "shared", 2);
+    check_bounds(&cells("[conv: { kernel: 3 }, identity, zero]", "shared", 2));
+    check_bounds(&concatenation("[conv: { kernel: 3 }, zero]", "shared"));
+}
+
+fn check_bounds(space: &Space) {
     for ceiling in [None, Some(0.02)] {
         let accelerator = calibrated(ceiling);
         let target = Target { batch: 2, ..Target::of(&accelerator) };
-        let model = CostModel::new(&space, &target, CostKind::Expected).unwrap();
+        let model = CostModel::new(space, &target, CostKind::Expected).unwrap();
         let mut stream = ChaCha8Rng::seed_from_u64(3);
         for _ in 0..40 {
-            let architecture = random_architecture(&space, &mut stream);
+            let architecture = random_architecture(space, &mut stream);
             let Ok(network) = space.derive(&architecture) else { continue };
             let estimate = estimate::network(&network, &target).unwrap();
             let zero = |operator: usize| space.operators[operator].zero() == Some(architecture.operators[operator]);
             let live = space.live(|edge| zero(edge.operator.0));
+            let sums = space.sums.iter().map(|sum| sum.option(&architecture.widths));
+            let widths: Vec<usize> = architecture.widths.iter().copied().chain(sums).collect();
             for metric in [Metric::LatencyMs, Metric::Utilization, Metric::Macs, Metric::Params, Metric::WeightKib] {
                 let value = exact(metric, &estimate);
                 // A little within the bound, and a little beyond it.
@@ -710,13 +788,13 @@ fn a_bound_on_a_metric_is_one_on_the_sum_over_live_edges() {
                     let sum = model.within(metric, bound);
                     let part = |edge: &EdgeTerm| {
                         let table = &edge.candidates[architecture.operators[edge.operator]];
-                        let [from, to] = [edge.source, edge.target].map(|width| architecture.widths[width]);
+                        let [from, to] = [edge.source, edge.target].map(|slot| widths[slot]);
                         let place = if edge.source == edge.target { from } else { from * edge.row + to };
                         table.get(place).copied().unwrap_or(0.0)
                     };
                     let parts = sum.edges.iter().zip(&live).filter(|(_, live)| **live).map(|(edge, _)| part(edge));
                     assert!(sum.is_exact && sum.joins.is_empty());
-                    let number = parts.sum::<f64>() + sum.classifier.1[architecture.widths[sum.classifier.0]];
+                    let number = parts.sum::<f64>() + sum.classifier.1[widths[sum.classifier.0]];
                     assert_eq!(number <= sum.limit, kept, "{metric:?} {value}: {number}, {}", sum.limit);
                 }
             }

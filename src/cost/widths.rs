@@ -35,7 +35,7 @@ pub(super) struct Formula {
     sums: Sums,
     edges: Vec<EdgeLayers>,
     classifier: (usize, Vec<Layer>),
-    /// Channels of the options of every width choice.
+    /// Channels of the options of every width, those that follow from others behind the choices.
     channels: Vec<Vec<f64>>,
     cells: usize,
     batch: f64,
@@ -81,23 +81,24 @@ impl Formula {
     pub(super) fn new(space: &Space, law: Law, sums: Sums, scale: &Scale) -> Result<Self, CostError> {
         let edge = |edge: &crate::space::Edge| {
             let layers = space.candidates(edge).iter().map(|candidate| layers::of_candidate(space, edge, candidate));
+            let [source, target] = space.ends(edge).map(|width| space.slot(width));
             Ok(EdgeLayers {
                 operator: edge.operator.0,
-                source: space.join(edge.from).width.0,
-                target: space.join(edge.to).width.0,
+                source,
+                target,
                 cell: space.cell(edge),
                 candidates: layers.collect::<Result<_, CostError>>()?,
             })
         };
         let edges: Vec<EdgeLayers> = space.edges.iter().map(edge).collect::<Result<_, CostError>>()?;
         #[expect(clippy::cast_precision_loss, reason = "channels are far below 2^52")]
-        let channels = |choice: &crate::space::WidthChoice| choice.options.iter().map(|&c| c as f64).collect();
+        let channels = |width| space.options_of(width).iter().map(|&c| c as f64).collect();
         let formula = Self {
             sums,
             cells: edges.iter().filter_map(|edge| edge.cell).max().map_or(0, |last| last + 1),
             edges,
-            classifier: (space.join(space.last()).width.0, layers::of_classifier(space)?),
-            channels: space.widths.iter().map(channels).collect(),
+            classifier: (space.slot(space.join(space.last()).width), layers::of_classifier(space)?),
+            channels: space.all_widths().map(channels).collect(),
             batch: if matches!(law, Law::Lookup { .. }) { 1.0 } else { scale.batch },
             pes: scale.pes,
             ms_per_cycle: scale.ms_per_cycle,
@@ -127,7 +128,7 @@ impl Formula {
     }
 
     pub(super) fn hardware(&self, point: &Point<'_>) -> Hardware {
-        let widths: Vec<f64> = point.probabilities.widths.iter().enumerate().map(|(w, p)| self.width(w, p)).collect();
+        let widths = self.widths(point);
         let (cycles, utilization) = match self.sums {
             Sums::Network => self.network(point, &widths),
             Sums::Paper => self.paper(point, &widths),
@@ -140,17 +141,16 @@ impl Formula {
         }
     }
 
-    /// The width that the law is fed with.
-    fn width(&self, choice: usize, p: &[f64]) -> f64 {
-        let channels = &self.channels[choice];
-        match self.law {
-            Law::Lookup { .. } => {
-                channels[(0..p.len()).fold(0, |best, place| if p[place] > p[best] { place } else { best })]
-            }
-            Law::SmoothCeil { .. } | Law::Roofline { .. } | Law::Flops => {
-                channels.iter().zip(p).map(|(c, p)| c * p).sum()
-            }
+    /// The widths that the law is fed with.
+    fn widths(&self, point: &Point<'_>) -> Vec<f64> {
+        if let Law::Lookup { .. } = self.law {
+            let likeliest = point.choices.argmax().widths;
+            let sums = point.model.width_sums.iter().map(|sum| sum.option(&likeliest));
+            let options: Vec<usize> = likeliest.iter().copied().chain(sums).collect();
+            return self.channels.iter().zip(options).map(|(channels, option)| channels[option]).collect();
         }
+        let mean = |(channels, p): (&Vec<f64>, &Vec<f64>)| channels.iter().zip(p).map(|(c, p)| c * p).sum();
+        self.channels.iter().zip(&point.probabilities.widths).map(mean).collect()
     }
 
     fn candidate(&self, layers: &[Layer], source: f64, target: f64) -> CandidateCost {

@@ -23,7 +23,7 @@ pub struct EdgeSum {
     pub edges: Vec<EdgeTerm>,
     /// What sums of branches add.
     pub joins: Vec<JoinTerm>,
-    /// Width choice of the last join, and the classifier's part for each of its options.
+    /// Width of the last join, as a [`Space::slot`](crate::space::Space::slot), and the classifier's part for each of its options.
     pub classifier: (usize, Vec<f64>),
     /// Most that the number may be.
     pub limit: f64,
@@ -39,7 +39,7 @@ pub struct JoinTerm {
     pub join: usize,
     /// Live edges into it.
     pub branches: usize,
-    /// Its width choice.
+    /// Its width, as a [`Space::slot`](crate::space::Space::slot).
     pub width: usize,
     /// The part for each option.
     pub parts: Vec<f64>,
@@ -50,14 +50,14 @@ pub struct JoinTerm {
 pub struct EdgeTerm {
     /// Its operator choice.
     pub operator: usize,
-    /// Width choice of its source.
+    /// Width of its source, as a [`Space::slot`](crate::space::Space::slot).
     pub source: usize,
-    /// Width choice of its target.
+    /// Width of what it yields, likewise.
     pub target: usize,
-    /// Options of the width of its target.
+    /// Options of the width that it yields.
     pub row: usize,
-    /// For each candidate its part: `[source option][target option]` row by row, or `[option]` where both ends are one
-    /// choice; empty where it is free.
+    /// For each candidate its part: `[source option][target option]` row by row, or `[option]` where both ends have one
+    /// width; empty where it is free.
     pub candidates: Vec<Vec<f64>>,
 }
 

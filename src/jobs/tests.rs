@@ -19,7 +19,8 @@ use crate::search::{LatencyUnit, Paths};
 use crate::space::{Architecture, DeriveError, Space};
 use crate::units::Bytes;
 
-const SHIPPED: [&str; 6] = ["cifar10-small", "cifar10-uboost", "demo", "mnasnet", "nas-bench-201", "nas-bench-macro"];
+const SHIPPED: [&str; 7] =
+    ["cifar10-darts", "cifar10-small", "cifar10-uboost", "demo", "mnasnet", "nas-bench-201", "nas-bench-macro"];
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("search-spaces").join(format!("{name}.yaml"))
@@ -47,7 +48,8 @@ fn check_one_hot(name: &str, timing: Timing) -> usize {
     let job = shipped(name);
     let target = Target { timing, batch: job.hardware_batch, ..Target::of(&job.accelerator) };
     let model = CostModel::new(&job.space, &target, CostKind::Expected).unwrap();
-    assert!(model.is_exact());
+    // Fourteen edges that may be cut are more than are summed pattern by pattern.
+    assert_eq!(model.is_exact(), name != "cifar10-darts");
     let mut stream = ChaCha8Rng::seed_from_u64(11);
     let drawn: Vec<Architecture> = (0..200).map(|_| random_architecture(&job.space, &mut stream)).collect();
     let reached = drawn.par_iter().filter(|architecture| {
@@ -109,6 +111,8 @@ fn the_shipped_spaces_hold_what_their_pages_say() {
     power("cifar10-uboost", 9, 15, 9.0 * 8f64.log10() + 15.0 * 28f64.log10());
     // The same edges; 8 widths on 5 joins of 2 cells.
     power("cifar10-small", 9, 10, 9.0 * 8f64.log10() + 10.0 * 8f64.log10());
+    // 8 operators on 2 + 3 + 4 + 5 shared edges; 4 widths on 6 joins of 3 cells, and none of the 3 concatenations.
+    power("cifar10-darts", 14, 18, 14.0 * 8f64.log10() + 18.0 * 4f64.log10());
     // 5 operators on 5 shared edges; 17 widths on 3 joins of 2 cells.
     power("demo", 5, 6, 5.0 * 5f64.log10() + 6.0 * 17f64.log10());
 }

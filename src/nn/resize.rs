@@ -4,9 +4,9 @@ use tch::Tensor;
 
 use super::{Module, Named, NnError, init};
 use crate::network::weights::{Role, tensor_name, tensors};
-use crate::network::{Network, Op};
+use crate::network::{Network, NodeId, Op};
 
-/// Channels of a module's input that stand at `from` in its former size, and at `to` in its other one.
+/// Channels of a node that stand at `from` in the former size of a module, and at `to` in its other one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
     /// First channel before.
@@ -19,21 +19,21 @@ pub struct Block {
 
 impl Module {
     /// The module of `network`, whose operators are those of this one with fewer channels, on a part of this one's
-    /// tensors: along what follows the input's channels the blocks `input`, else the first elements. They share memory
-    /// as far as that is whole, and what the slice learns this one learns.
+    /// tensors: where `channels` has blocks of a node these channels of it, else the first. They share memory as far as
+    /// that is whole, and what the slice learns this one learns.
     ///
     /// # Errors
     /// [`NnError::Tensor`] where this one has no such tensor, or a smaller one.
-    pub fn sliced(&self, network: &Network, input: &[Block]) -> Result<Self, NnError> {
-        self.reshaped(network, |place, old| {
+    pub fn sliced(&self, network: &Network, channels: &[Option<Vec<Block>>]) -> Result<Self, NnError> {
+        self.reshaped(network, channels, |place, old| {
             let mut view = old.value.shallow_clone();
             for (dimension, (&length, whole)) in place.shape.iter().zip(old.value.size()).enumerate() {
                 if length > whole {
                     let reason = format!("has {whole} along dimension {dimension}, and {length} are asked for");
                     return Err(NnError::Tensor { name: old.name.clone(), reason });
                 }
-                view = match place.blocks(dimension, input) {
-                    Some(blocks) => chosen(&view, dimension, &blocks)?,
+                view = match place.blocks(dimension) {
+                    Some(blocks) => chosen(&view, dimension, blocks)?,
                     None if length < whole => view.f_narrow(dimension as i64, 0, length)?,
                     None => view,
                 };
@@ -45,19 +45,19 @@ impl Module {
     /// The module of `network`, whose operators are those of this one with more or fewer channels, with tensors of its
     /// own.
     ///
-    /// What both have is copied, along what follows the input's channels the blocks `input`. New filters are drawn from
+    /// What both have is copied, of a node of which `channels` has blocks those, else the first ones. New filters are drawn from
     /// `seed` as at the beginning, and what reads a new channel has weight 0 for it, new norms scale by 1 and shift by 0:
     /// at its former channels the module computes what it did, to the bit, and at all of its channels nothing that reads
     /// the new ones changes.
     ///
     /// # Errors
     /// [`NnError::Tensor`] where this one has no such tensor; [`NnError`] where there is no room.
-    pub fn resized(&self, network: &Network, input: &[Block], seed: u64) -> Result<Self, NnError> {
+    pub fn resized(&self, network: &Network, channels: &[Option<Vec<Block>>], seed: u64) -> Result<Self, NnError> {
         let mut draws = init::Draws::new(seed);
-        self.reshaped(network, |place, old| {
+        self.reshaped(network, channels, |place, old| {
             let fresh = draws.tensor(place.op, leaf(&old.name), place.shape)?.f_to_device(old.value.device())?;
             let fresh = like(&old.value, fresh)?;
-            let moves = place.moves(&old.value, input);
+            let moves = place.moves(&old.value);
             if let Some(dimension) = place.reads {
                 forget_unknown(&fresh, dimension, &moves[dimension])?;
             }
@@ -75,16 +75,16 @@ impl Module {
         &self,
         moments: &[Tensor],
         network: &Network,
-        input: &[Block],
+        channels: &[Option<Vec<Block>>],
     ) -> Result<Vec<Tensor>, NnError> {
         let mut moments = moments.iter();
-        let resized = self.reshaped(network, |place, old| {
+        let resized = self.reshaped(network, channels, |place, old| {
             if old.role != Role::Parameter {
                 return Ok(Tensor::new());
             }
             let moment = moments.next().expect("a moment for every parameter");
             let fresh = like(moment, Tensor::f_zeros(place.shape, (moment.kind(), moment.device()))?)?;
-            copy_blocks(moment, &fresh, &place.moves(moment, input))?;
+            copy_blocks(moment, &fresh, &place.moves(moment))?;
             Ok(fresh)
         })?;
         let parameters = resized.tensors.into_iter().filter(|tensor| tensor.role == Role::Parameter);
@@ -96,11 +96,12 @@ impl Module {
     fn reshaped(
         &self,
         network: &Network,
+        channels: &[Option<Vec<Block>>],
         mut make: impl FnMut(&Place<'_>, &Named) -> Result<Tensor, NnError>,
     ) -> Result<Self, NnError> {
         let mut module = Self::bare(network);
         let mut named = self.tensors.iter();
-        let follows = following(network);
+        let blocks = |id: NodeId| blocks_of(network, channels, id);
         for (id, node) in network.nodes() {
             module.first.push(module.tensors.len());
             for spec in tensors(&node.op) {
@@ -110,14 +111,9 @@ impl Module {
                     return Err(NnError::Tensor { name, reason: "missing in the module of another width".to_owned() });
                 };
                 let shape: Vec<i64> = spec.shape.iter().map(|side| side.cast_signed()).collect();
-                let source = network.inputs(id).first().and_then(|input| follows[input.index()]);
-                let place = Place {
-                    op: &node.op,
-                    shape: &shape,
-                    reads: inputs_of(&node.op, spec.name),
-                    source,
-                    own: follows[id.index()],
-                };
+                let source = network.inputs(id).first().and_then(|&input| blocks(input));
+                let reads = inputs_of(&node.op, spec.name);
+                let place = Place { op: &node.op, shape: &shape, reads, source, own: blocks(id) };
                 let value = make(&place, old)?;
                 module.tensors.push(Named { name, role: spec.role, value });
             }
@@ -126,57 +122,45 @@ impl Module {
     }
 }
 
-/// A tensor of a network: what its dimensions follow.
+/// A tensor of a network, and where what its dimensions count stands.
 struct Place<'a> {
     op: &'a Op,
     shape: &'a [i64],
     /// The dimension that counts what is read.
     reads: Option<usize>,
-    /// Elements of what is read for each channel of the network's input, where it follows that.
-    source: Option<u64>,
-    /// The same of what the node puts out.
-    own: Option<u64>,
+    /// Blocks of what is read.
+    source: Option<Vec<Block>>,
+    /// Blocks of what the node puts out.
+    own: Option<Vec<Block>>,
 }
 
 impl Place<'_> {
-    /// `input` in elements of the dimension, where that follows the network's input.
-    fn blocks(&self, dimension: usize, input: &[Block]) -> Option<Vec<Block>> {
-        let each = match (self.reads == Some(dimension), dimension) {
-            (true, _) => self.source?,
-            (false, 0) => self.own?,
-            (false, _) => return None,
-        };
-        let scaled =
-            |block: &Block| Block { from: block.from * each, to: block.to * each, length: block.length * each };
-        Some(input.iter().map(scaled).collect())
+    /// Blocks of the dimension, where it is not the first elements.
+    fn blocks(&self, dimension: usize) -> Option<&[Block]> {
+        match (self.reads == Some(dimension), dimension) {
+            (true, _) => self.source.as_deref(),
+            (false, 0) => self.own.as_deref(),
+            (false, _) => None,
+        }
     }
 
     /// For every dimension what moves where.
-    fn moves(&self, old: &Tensor, input: &[Block]) -> Vec<Vec<Block>> {
+    fn moves(&self, old: &Tensor) -> Vec<Vec<Block>> {
         let first = |(old, new): (i64, &i64)| vec![Block { from: 0, to: 0, length: old.min(*new).unsigned_abs() }];
         let sizes = old.size().into_iter().zip(self.shape).enumerate();
-        sizes.map(|(dimension, sizes)| self.blocks(dimension, input).unwrap_or_else(|| first(sizes))).collect()
+        sizes.map(|(dimension, sizes)| self.blocks(dimension).map_or_else(|| first(sizes), <[Block]>::to_vec)).collect()
     }
 }
 
-/// For each node how many of its elements stand for a channel of the network's input, where they follow those: what keeps
-/// channels apart keeps this.
-fn following(network: &Network) -> Vec<Option<u64>> {
-    let mut follows: Vec<Option<u64>> = Vec::with_capacity(network.len());
-    for (id, node) in network.nodes() {
-        let inputs = network.inputs(id);
-        let first = inputs.first().and_then(|input| follows[input.index()]);
-        let all = inputs.iter().all(|input| follows[input.index()] == first);
-        follows.push(match &node.op {
-            Op::Input => Some(1),
-            Op::BatchNorm { .. } | Op::Activation(_) | Op::Pool(_) | Op::GlobalAveragePool | Op::Identity => first,
-            Op::Conv2d(conv) if conv.is_depthwise() => first,
-            Op::Add | Op::Multiply if all => first,
-            Op::Flatten => first.map(|each| each * network.node(inputs[0]).shape.dims()[1..].iter().product::<u64>()),
-            _ => None,
-        });
+/// Blocks of a node: of a map that is flattened those of its channels, in elements.
+fn blocks_of(network: &Network, channels: &[Option<Vec<Block>>], id: NodeId) -> Option<Vec<Block>> {
+    if network.node(id).op != Op::Flatten {
+        return channels.get(id.index())?.clone();
     }
-    follows
+    let input = *network.inputs(id).first()?;
+    let each: u64 = network.node(input).shape.dims()[1..].iter().product();
+    let scaled = |block: Block| Block { from: block.from * each, to: block.to * each, length: block.length * each };
+    Some(blocks_of(network, channels, input)?.into_iter().map(scaled).collect())
 }
 
 /// The blocks of `tensor` along `dimension`, one behind the other: a view where they are one.

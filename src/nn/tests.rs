@@ -122,8 +122,6 @@ nodes:
         Network::parse(&text, "n").unwrap()
     }
 
-    const IMAGE: [Block; 1] = [Block { from: 0, to: 0, length: 3 }];
-
     fn images() -> Tensor {
         Tensor::arange(2 * 3 * 36, (Kind::Float, Device::Cpu)).sin().view([2, 3, 6, 6])
     }
@@ -137,7 +135,7 @@ nodes:
     fn a_slice_is_the_network_of_the_first_channels_and_learns_for_the_whole() {
         let wide = Module::new(&network(6, 8), Device::Cpu, 1).unwrap();
         let narrow = network(4, 3);
-        let slice = wide.sliced(&narrow, &IMAGE).unwrap();
+        let slice = wide.sliced(&narrow, &[]).unwrap();
         let mut own = Module::new(&narrow, Device::Cpu, 2).unwrap();
         let first: Vec<(String, Tensor)> = slice.tensors().map(|(name, t)| (name.to_owned(), t.detach())).collect();
         own.load(|name| first.iter().find(|(n, _)| n == name).map(|(_, t)| t.shallow_clone())).unwrap();
@@ -161,7 +159,7 @@ nodes:
     #[test]
     fn a_slice_is_never_wider_than_the_whole() {
         let wide = Module::new(&network(6, 8), Device::Cpu, 1).unwrap();
-        let error = wide.sliced(&network(7, 8), &IMAGE).unwrap_err().to_string();
+        let error = wide.sliced(&network(7, 8), &[]).unwrap_err().to_string();
         assert_eq!(error, "tensor `a.weight`: has 6 along dimension 0, and 7 are asked for");
     }
 
@@ -172,9 +170,9 @@ nodes:
             tensor + 0.1 * Tensor::arange(tensor.numel() as i64, (Kind::Float, Device::Cpu)).cos().view_as(tensor)
         };
         before.change(trained).unwrap();
-        let after = before.resized(&network(7, 5), &IMAGE, 9).unwrap();
+        let after = before.resized(&network(7, 5), &[], 9).unwrap();
         for phase in [Phase::Batch, Phase::Train, Phase::Evaluate] {
-            let again = after.sliced(&network(4, 3), &IMAGE).unwrap().run(&images(), phase);
+            let again = after.sliced(&network(4, 3), &[]).unwrap().run(&images(), phase);
             assert_eq!(values(&before.run(&images(), phase).detach()), values(&again.detach()), "{phase:?}");
         }
         // At its full width nothing that reads the new channels hears of them, but for the order of sums.
@@ -188,7 +186,7 @@ nodes:
     #[test]
     fn growing_and_shrinking_back_changes_nothing() {
         let before = Module::new(&network(4, 3), Device::Cpu, 1).unwrap();
-        let back = before.resized(&network(9, 6), &IMAGE, 9).unwrap().resized(&network(4, 3), &IMAGE, 10).unwrap();
+        let back = before.resized(&network(9, 6), &[], 9).unwrap().resized(&network(4, 3), &[], 10).unwrap();
         assert_eq!(all(&before), all(&back));
     }
 
@@ -196,15 +194,15 @@ nodes:
     fn moments_grow_by_zeros_and_keep_what_they_had() {
         let before = Module::new(&network(4, 3), Device::Cpu, 1).unwrap();
         let moments: Vec<Tensor> = before.parameters().iter().map(|p| p.detach() + 1.0).collect();
-        let grown = before.resized_moments(&moments, &network(7, 5), &IMAGE).unwrap();
-        let parameters = before.resized(&network(7, 5), &IMAGE, 3).unwrap().parameters();
+        let grown = before.resized_moments(&moments, &network(7, 5), &[]).unwrap();
+        let parameters = before.resized(&network(7, 5), &[], 3).unwrap().parameters();
         for ((moment, old), parameter) in grown.iter().zip(&moments).zip(&parameters) {
             assert_eq!(moment.size(), parameter.size());
             // All that is there is what was there.
             assert_eq!(moment.abs().sum(Kind::Double), old.abs().sum(Kind::Double));
             assert!(!moment.requires_grad());
         }
-        let back = before.resized(&network(7, 5), &IMAGE, 3).unwrap().resized_moments(&grown, &network(4, 3), &IMAGE);
+        let back = before.resized(&network(7, 5), &[], 3).unwrap().resized_moments(&grown, &network(4, 3), &[]);
         for (moment, old) in back.unwrap().iter().zip(&moments) {
             assert_eq!(values(moment), values(old));
         }
@@ -235,7 +233,9 @@ nodes:
         // Two parts of 2 and 3 channels, of which the first grows to 4.
         let mut before = Module::new(&reader(5), Device::Cpu, 1).unwrap();
         before.change(|tensor| tensor + 0.3 * tensor.cos()).unwrap();
-        let moved = [Block { from: 0, to: 0, length: 2 }, Block { from: 2, to: 4, length: 3 }];
+        let blocks = vec![Block { from: 0, to: 0, length: 2 }, Block { from: 2, to: 4, length: 3 }];
+        // Of the input, the depthwise convolution and its norm.
+        let moved = vec![Some(blocks.clone()); 3];
         let after = before.resized(&reader(7), &moved, 2).unwrap();
         let images = Tensor::arange(2 * 7 * 16, (Kind::Float, Device::Cpu)).sin().view([2, 7, 4, 4]);
         let former = Tensor::cat(&[images.narrow(1, 0, 2), images.narrow(1, 4, 3)], 1);
@@ -243,7 +243,8 @@ nodes:
         // Nothing reads the new channels, whatever they hold.
         assert!(after.run(&images, Phase::Batch).allclose(&wanted, 1e-4, 1e-5, false));
         // The slice without them is the former module, to the bit.
-        let back = moved.map(|Block { from, to, length }| Block { from: to, to: from, length });
+        let turned = |Block { from, to, length }| Block { from: to, to: from, length };
+        let back = vec![Some(blocks.into_iter().map(turned).collect::<Vec<_>>()); 3];
         let slice = after.sliced(&reader(5), &back).unwrap();
         assert_eq!(values(&slice.run(&former, Phase::Batch).detach()), values(&wanted.detach()));
         assert_eq!(all(&after.resized(&reader(5), &back, 3).unwrap()), all(&before));
@@ -265,7 +266,7 @@ nodes:
             let (mut least_in, mut least_out) = (5, 5);
             for (seed, &(inner, outer)) in sizes.iter().enumerate() {
                 let network = network(inner, outer);
-                module = module.resized(&network, &IMAGE, seed as u64).unwrap();
+                module = module.resized(&network, &[], seed as u64).unwrap();
                 (least_in, least_out) = (least_in.min(inner), least_out.min(outer));
                 let wanted = Module::new(&network, Device::Cpu, 0).unwrap();
                 let shapes = |module: &Module| -> Vec<_> { module.tensors().map(|(n, t)| (n.to_owned(), t.size())).collect() };

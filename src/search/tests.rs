@@ -14,8 +14,8 @@ use crate::estimate::Target;
 use crate::network::Shape;
 use crate::record::{HardTarget, SearchEpoch, SearchStage};
 use crate::space::{
-    Architecture, Candidate, Classifier, Edge, Join, JoinId, OperatorChoice, OperatorId, Order, Space, WidthChoice,
-    WidthId,
+    Architecture, Candidate, Classifier, Edge, Join, JoinId, Merge, OperatorChoice, OperatorId, Order, Space,
+    WidthChoice, WidthId,
 };
 
 /// Nobody watches, and no time passes; it may stop after a number of steps.
@@ -142,7 +142,8 @@ const CONV: Candidate = Candidate::Conv { kernel: 3, dilation: 1, order: Order::
 fn space(input: [u64; 3], widths: Vec<Vec<u64>>, operators: Vec<Vec<Candidate>>, edges: &[[usize; 3]]) -> Space {
     let width = |(place, options)| WidthChoice { name: format!("width{place}"), options };
     let operator = |(place, candidates)| OperatorChoice { name: format!("operator{place}"), candidates };
-    let join = |place| Join { name: format!("join{place}"), width: WidthId(place), side: input[1] };
+    let join =
+        |place| Join { name: format!("join{place}"), width: WidthId(place).into(), side: input[1], merge: Merge::Sum };
     let edge = |(place, &[from, to, operator]): (usize, &[usize; 3])| Edge {
         name: format!("edge{place}"),
         from: JoinId(from),
@@ -156,6 +157,7 @@ fn space(input: [u64; 3], widths: Vec<Vec<u64>>, operators: Vec<Vec<Candidate>>,
         classes: 1,
         joins: (0..widths.len()).map(join).collect(),
         widths: widths.into_iter().enumerate().map(width).collect(),
+        sums: Vec::new(),
         operators: operators.into_iter().enumerate().map(operator).collect(),
         edges: edges.iter().enumerate().map(edge).collect(),
         classifier: Classifier::GlobalPool,

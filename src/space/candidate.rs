@@ -171,6 +171,18 @@ impl Candidate {
         }
     }
 
+    /// Whether it copies the first channels of its source, in order, at this stride.
+    #[must_use]
+    pub fn copies(&self, stride: u64) -> bool {
+        match self {
+            Self::Pool { .. } | Self::NormRelu => true,
+            Self::Identity => stride == 1,
+            Self::Conv { .. } | Self::Separable { .. } | Self::InvertedBottleneck(_) | Self::Reduction | Self::Zero => {
+                false
+            }
+        }
+    }
+
     /// Adds the candidate to `network` behind `input`; its nodes are named `prefix/...`.
     ///
     /// # Errors

@@ -86,8 +86,8 @@ impl Space {
 
     /// Size of every candidate of every edge at the narrowest or widest widths; the classifier's at the end.
     fn sizes(&self, target: &Target<'_>, side: Side) -> Result<Vec<Vec<Size>>, ExtentError> {
-        let width = |id| {
-            let options = self.options(id);
+        let width = |width| {
+            let options = self.options_of(width);
             match side {
                 Side::Smallest => options[0],
                 Side::Largest => options[options.len() - 1],
@@ -95,14 +95,15 @@ impl Space {
         };
         let mut sizes = Vec::with_capacity(self.edges.len() + 1);
         for edge in &self.edges {
-            let (from, to) = (width(edge.from), width(edge.to));
+            let [from, to] = self.ends(edge).map(width);
             let one = |candidate: &Candidate| size_of(&self.fragment(edge, candidate, from, to)?, target);
             sizes.push(self.candidates(edge).iter().map(one).collect::<Result<_, ExtentError>>()?);
         }
-        let classifier = self.classifier_fragment(width(self.last())).map_err(|error| match error {
-            super::DeriveError::Network(error) => ExtentError::Network(error),
-            super::DeriveError::Unreachable { .. } => unreachable!("a classifier stands behind a join"),
-        })?;
+        let classifier =
+            self.classifier_fragment(width(self.join(self.last()).width)).map_err(|error| match error {
+                super::DeriveError::Network(error) => ExtentError::Network(error),
+                super::DeriveError::Unreachable { .. } => unreachable!("a classifier stands behind a join"),
+            })?;
         sizes.push(vec![size_of(&classifier, target)?]);
         Ok(sizes)
     }

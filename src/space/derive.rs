@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Classifier, JoinId, Space, WidthId};
+use super::{Classifier, JoinId, Merge, Space, WidthId};
 use crate::load::{self, LoadError, Place, Spanned, unplaced};
 use crate::network::{Bias, Linear, Network, NetworkError, NodeId, Op};
 
@@ -120,30 +120,59 @@ impl Space {
         for (place, join) in self.joins.iter().enumerate().skip(1) {
             let mut branches = Vec::new();
             for (edge, _) in self.edges.iter().zip(&live).filter(|(edge, live)| edge.to.0 == place && **live) {
-                let site = self.site(edge, self.width(architecture, edge.from), self.width(architecture, edge.to));
+                let [in_width, out_width] = self.ends(edge).map(|width| self.channels(width, &architecture.widths));
+                let site = self.site(edge, in_width, out_width);
                 let Some(from) = outputs[edge.from.0] else { continue };
                 branches.push(chosen(edge.operator.0).wire(&mut network, &edge.name, from, site)?.output);
             }
-            outputs[place] = match branches.as_slice() {
-                [] if cut => {
+            outputs[place] = match (branches.as_slice(), join.merge) {
+                ([], _) if cut => {
                     let channels = self.width(architecture, JoinId(place));
                     let source = self.edges.iter().find(|edge| edge.to.0 == place).and_then(|e| outputs[e.from.0]);
                     let source = source.unwrap_or(network.input());
                     Some(network.wire(&format!("{}/zero", join.name), Op::Zero { channels }, &[source])?)
                 }
-                [] => None,
-                [only] => Some(*only),
-                _ => Some(network.wire(&format!("{}/sum", join.name), Op::Add, &branches)?),
+                ([], _) => None,
+                ([only], Merge::Sum) => Some(*only),
+                (_, Merge::Sum) => Some(network.wire(&format!("{}/sum", join.name), Op::Add, &branches)?),
+                ([live, ..], Merge::Concatenate) => {
+                    let place = JoinId(place);
+                    Some(self.concatenate(
+                        &mut network,
+                        architecture,
+                        Parts { place, outputs: &outputs, live: *live },
+                    )?)
+                }
             };
         }
         let last = outputs[self.last().0].expect("a live edge ends in the last join");
         Ok(self.classify(network, last)?.pruned())
     }
 
+    /// Wires the concatenation of `parts`; where one has no output, zeros stand for it.
+    fn concatenate(
+        &self,
+        network: &mut Network,
+        architecture: &Architecture,
+        parts: Parts<'_>,
+    ) -> Result<NodeId, NetworkError> {
+        let mut all = Vec::new();
+        for edge in self.edges.iter().filter(|edge| edge.to == parts.place) {
+            all.push(match parts.outputs[edge.from.0] {
+                Some(output) => output,
+                None => {
+                    let channels = self.width(architecture, edge.from);
+                    network.wire(&format!("{}/zero", edge.name), Op::Zero { channels }, &[parts.live])?
+                }
+            });
+        }
+        network.wire(&format!("{}/concat", self.join(parts.place).name), Op::Concat { axis: 0 }, &all)
+    }
+
     /// Channels of join `id`.
     #[must_use]
     pub fn width(&self, architecture: &Architecture, id: JoinId) -> u64 {
-        self.options(id)[architecture.widths[self.join(id).width.0]]
+        self.channels(self.join(id).width, &architecture.widths)
     }
 
     /// Adds the classifier behind `last`.
@@ -220,6 +249,16 @@ impl Space {
         let distance = |option: &u64| option.abs_diff(channels);
         (0..options.len()).min_by_key(|&place| distance(&options[place])).expect("a choice has an option")
     }
+}
+
+/// What a concatenation is made of.
+struct Parts<'a> {
+    /// The join that concatenates.
+    place: JoinId,
+    /// By join: its output, where it has one.
+    outputs: &'a [Option<NodeId>],
+    /// The output of a part that has one.
+    live: NodeId,
 }
 
 struct Named<'a, T> {

@@ -7,8 +7,8 @@ use serde::de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Candidate, Classifier, Edge, Encoding, InvertedBottleneck, Join, JoinId, OperatorChoice, OperatorId, Order, Space,
-    WidthChoice, WidthId,
+    Candidate, Classifier, Edge, Encoding, InvertedBottleneck, Join, JoinId, Merge, OperatorChoice, OperatorId, Order,
+    Space, SumId, Width, WidthChoice, WidthId, WidthSum,
 };
 use crate::load::{LoadError, Place, Spanned};
 use crate::network::{PoolKind, Shape};
@@ -183,10 +183,9 @@ struct CellsFile {
     /// The joins, each after those that it reads.
     #[schemars(with = "Vec<CellNodeFile>")]
     nodes: Spanned<Vec<CellNodeFile>>,
-    /// The join that is the cell's output; the last where absent.
+    /// The node that is the cell's output, or several whose concatenation is; the last node where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    output: Option<Spanned<String>>,
+    output: Option<OutputFile>,
     /// What every edge may be.
     #[schemars(with = "Vec<CandidateFile>")]
     candidates: Spanned<Vec<Spanned<CandidateFile>>>,
@@ -495,6 +494,69 @@ impl JsonSchema for WidthFile {
     }
 }
 
+/// What a cell puts out: a node, or the concatenation of several.
+#[derive(Debug, Clone)]
+struct OutputFile(Spanned<OutputValue>);
+
+#[derive(Debug, Clone)]
+enum OutputValue {
+    Node(String),
+    Concatenation(Vec<Spanned<String>>),
+}
+
+impl Serialize for OutputFile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0.value {
+            OutputValue::Node(name) => name.serialize(serializer),
+            OutputValue::Concatenation(names) => names.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OutputFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Spanned::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for OutputValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OutputVisitor)
+    }
+}
+
+struct OutputVisitor;
+
+impl<'de> Visitor<'de> for OutputVisitor {
+    type Value = OutputValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a node, or a list of them")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<OutputValue, E> {
+        Ok(OutputValue::Node(name.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<OutputValue, A::Error> {
+        let mut names = Vec::new();
+        while let Some(name) = items.next_element()? {
+            names.push(name);
+        }
+        Ok(OutputValue::Concatenation(names))
+    }
+}
+
+impl JsonSchema for OutputFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        Many::<String>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Many::<String>::json_schema(generator)
+    }
+}
+
 /// What a space is read with besides its own text.
 #[derive(Debug, Clone)]
 pub struct Setting<'a> {
@@ -558,6 +620,9 @@ const MOST_OPTIONS: u64 = 4_096;
 const MOST_LAYERS: u64 = 1_000;
 const MOST_CANDIDATES: usize = 1_000;
 
+/// Name of what a cell puts out where it concatenates nodes.
+const OUTPUT: &str = "out";
+
 struct Builder<'a> {
     setting: &'a Setting<'a>,
     space: Space,
@@ -576,8 +641,9 @@ impl<'a> Builder<'a> {
             input: setting.input.clone(),
             classes: setting.classes,
             widths: vec![WidthChoice { name: "image".to_owned(), options: vec![channels] }],
+            sums: Vec::new(),
             operators: Vec::new(),
-            joins: vec![Join { name: "image".to_owned(), width: WidthId(0), side: height }],
+            joins: vec![Join { name: "image".to_owned(), width: WidthId(0).into(), side: height, merge: Merge::Sum }],
             edges: Vec::new(),
             classifier: Classifier::GlobalPool,
             encoding: None,
@@ -616,9 +682,9 @@ impl<'a> Builder<'a> {
         OperatorId(self.space.operators.len() - 1)
     }
 
-    fn join(&mut self, name: &str, width: WidthId, side: u64) -> JoinId {
-        self.space.joins.push(Join { name: name.to_owned(), width, side });
-        JoinId(self.space.joins.len() - 1)
+    fn join(&mut self, name: &str, width: impl Into<Width>, side: u64) -> JoinId {
+        self.space.joins.push(Join { name: name.to_owned(), width: width.into(), side, merge: Merge::Sum });
+        self.space.last()
     }
 
     fn layers(&mut self, layers: &[Spanned<LayerFile>]) -> Result<(), LoadError> {
@@ -661,7 +727,7 @@ impl<'a> Builder<'a> {
             }
         };
         let width = match width {
-            Some(width) => self.width(&name, width)?,
+            Some(width) => self.width(&name, width)?.into(),
             None => self.space.join(from).width,
         };
         let operator = self.operator(&name, vec![candidate]);
@@ -915,9 +981,40 @@ impl<'a> Builder<'a> {
             }
             members.push(to);
         }
-        let output = members[plan.inputs.len() + plan.output];
-        self.make_last(output);
+        match plan.output[..] {
+            [only] => self.make_last(members[plan.inputs.len() + only]),
+            _ => self.concatenate(plan, cell, &members[plan.inputs.len()..])?,
+        }
         Ok(self.space.last())
+    }
+
+    /// Adds the concatenation of the output's `nodes` behind a cell.
+    fn concatenate(&mut self, plan: &CellPlan, cell: &CellSite<'_>, nodes: &[JoinId]) -> Result<(), LoadError> {
+        let parts: Vec<JoinId> = plan.output.iter().map(|&node| nodes[node]).collect();
+        let choices: Vec<WidthId> =
+            parts.iter().flat_map(|&part| self.space.parts(self.space.join(part).width)).collect();
+        let of_choices = || choices.iter().map(|choice| &self.space.widths[choice.0].options);
+        let widest: u64 = of_choices().filter_map(|options| options.last()).sum();
+        // The nodes of a cell have one range, so their sums have one step.
+        let options = 1 + of_choices().map(|options| options.len() as u64 - 1).sum::<u64>();
+        if options > MOST_OPTIONS || widest > MOST_CHANNELS {
+            let reason = format!(
+                "output: a concatenation has at most {MOST_CHANNELS} channels and {MOST_OPTIONS} options, got {widest} \
+                 channels and {options} options: take narrower nodes or wider steps"
+            );
+            return Err(self.reject(cell.element, reason));
+        }
+        let sum = WidthSum::new(choices, &self.space.widths);
+        self.space.sums.push(sum);
+        let (name, side) = (format!("cell{}/{OUTPUT}", cell.number), self.space.join(parts[0]).side);
+        let to = self.join(&name, Width::Sum(SumId(self.space.sums.len() - 1)), side);
+        self.space.joins[to.0].merge = Merge::Concatenate;
+        for (&node, from) in plan.output.iter().zip(parts) {
+            let name = format!("{name}/{}", plan.nodes[node].0);
+            let operator = self.operator(&name, vec![Candidate::Identity]);
+            self.space.edges.push(Edge { name, from, to, operator, stride: 1 });
+        }
+        Ok(())
     }
 
     /// Moves the join `output` of the cell behind its siblings, so that the last join is what the next layer reads.
@@ -971,7 +1068,8 @@ struct CellSite<'a> {
 struct CellPlan {
     inputs: Vec<String>,
     nodes: Vec<(String, Vec<usize>)>,
-    output: usize,
+    /// The node that is the output, or those that it concatenates.
+    output: Vec<usize>,
     candidates: Vec<Candidate>,
     preprocess: Option<(u64, Order)>,
 }
@@ -991,7 +1089,7 @@ impl CellPlan {
         let mut plan = Self {
             inputs,
             nodes: Vec::new(),
-            output: 0,
+            output: Vec::new(),
             candidates: builder.candidates(&cells.candidates)?,
             preprocess: None,
         };
@@ -1006,11 +1104,8 @@ impl CellPlan {
             return Err(builder.reject(&cells.nodes, "a cell needs at least one node"));
         }
         plan.output = match &cells.output {
-            None => plan.nodes.len() - 1,
-            Some(name) => {
-                let place = plan.nodes.iter().position(|(node, _)| *node == name.value);
-                place.ok_or_else(|| builder.reject(name, format!("output: the cell has no node `{}`", name.value)))?
-            }
+            None => vec![plan.nodes.len() - 1],
+            Some(output) => plan.outputs(builder, output)?,
         };
         // Every node has a source before it, so only `zero` can cut the output off.
         if plan.candidates == [Candidate::Zero] {
@@ -1018,6 +1113,34 @@ impl CellPlan {
             return Err(builder.reject(&cells.candidates, reason));
         }
         Ok(plan)
+    }
+
+    /// Places of the nodes of `output`.
+    fn outputs(&self, builder: &Builder<'_>, OutputFile(output): &OutputFile) -> Result<Vec<usize>, LoadError> {
+        let place = |name: &str| {
+            let place = self.nodes.iter().position(|(node, _)| node == name);
+            place.ok_or_else(|| format!("output: the cell has no node `{name}`"))
+        };
+        let names = match &output.value {
+            OutputValue::Node(name) => return Ok(vec![place(name).map_err(|reason| builder.reject(output, reason))?]),
+            OutputValue::Concatenation(names) if names.is_empty() => {
+                return Err(builder.reject(output, "output: a concatenation needs a node"));
+            }
+            OutputValue::Concatenation(names) => names,
+        };
+        let mut places = Vec::new();
+        for name in names {
+            let found = place(&name.value).map_err(|reason| builder.reject(name, reason))?;
+            if places.contains(&found) {
+                return Err(builder.reject(name, format!("output: `{}` stands here twice", name.value)));
+            }
+            places.push(found);
+        }
+        if places.len() > 1 && (0..self.members()).any(|member| self.name(member) == OUTPUT) {
+            let reason = format!("output: the concatenation is called `{OUTPUT}`, so no input or node may be");
+            return Err(builder.reject(output, reason));
+        }
+        Ok(places)
     }
 
     fn name(&self, member: usize) -> &str {

@@ -1,8 +1,9 @@
 //! Genotypes of DARTS: two cells as Python text, and the network that they make.
 //!
 //! H. Liu, K. Simonyan, Y. Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, arXiv 1806.09055. A cell reads the
-//! two cells before it; each of its nodes adds two operators, and its output is the concatenation of nodes, which no space
-//! of joins has. So a genotype makes its network here, without a [`super::Space`].
+//! two cells before it; each of its nodes adds two operators, and its output is the concatenation of nodes. Cells of two
+//! kinds, operators that take a stride on some edges, and halves of a strided skip are what no space of joins has. So a
+//! genotype makes its network here, without a [`super::Space`].
 
 mod parse;
 

@@ -1,8 +1,9 @@
 //! Search spaces: joins and edges, candidate operators for each edge, widths for each join.
 //!
-//! Every space, of cells or of a chain, is one graph: **joins** (the image, and every place where edges are summed)
-//! with one width each, and **edges** between them with one operator each. What is not searched is a choice with one
-//! option. A choice may be shared: by the edges of all cells, or by the joins of a stage.
+//! Every space, of cells or of a chain, is one graph: **joins** (the image, and every place where edges are summed or
+//! concatenated) with one width each, and **edges** between them with one operator each. What is not searched is a choice
+//! with one option. A choice may be shared: by the edges of all cells, or by the joins of a stage. The width of a
+//! concatenation is none of its own: it is the sum of its parts'.
 
 mod candidate;
 mod count;
@@ -10,20 +11,18 @@ mod derive;
 pub mod file;
 mod genotype;
 mod strings;
+mod width;
 
 pub use candidate::{Candidate, End, Inner, InvertedBottleneck, MaskPoint, Order, Site, Wired};
 pub use count::{Extent, ExtentError, Extremes};
 pub use derive::{Architecture, ArchitectureFile, DeriveError};
 pub use genotype::{CellGenotype, Genotype, GenotypeError, Primitive, Skeleton, Stem};
 pub use strings::{Encoding, StringError};
+pub use width::{SumId, Width, WidthChoice, WidthId, WidthSum};
 
 use std::collections::BTreeSet;
 
 use crate::network::Shape;
-
-/// Place of a width choice in [`Space::widths`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WidthId(pub usize);
 
 /// Place of an operator choice in [`Space::operators`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,15 +31,6 @@ pub struct OperatorId(pub usize);
 /// Place of a join in [`Space::joins`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JoinId(pub usize);
-
-/// Numbers of channels that a join may have, narrowest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WidthChoice {
-    /// Name in architecture files.
-    pub name: String,
-    /// Channels, strictly increasing, at least one option.
-    pub options: Vec<u64>,
-}
 
 /// Operators that an edge may be.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,15 +49,27 @@ impl OperatorChoice {
     }
 }
 
-/// A place where edges are summed; the first is the image.
+/// What a join makes of the edges into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// Their sum: every edge yields the width of the join. One that is cut adds nothing.
+    Sum,
+    /// Their concatenation, in the order of the edges, which are identities: its width is the sum of their sources'
+    /// widths, whether or not they are cut. One that is cut yields zeros, unless all are.
+    Concatenate,
+}
+
+/// A place where edges come together; the first is the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {
     /// Name; nodes of the derived network stand below it.
     pub name: String,
     /// Its width.
-    pub width: WidthId,
+    pub width: Width,
     /// Height and width of its map.
     pub side: u64,
+    /// What it makes of its edges.
+    pub merge: Merge,
 }
 
 /// A way from a join to a later one.
@@ -105,6 +107,8 @@ pub struct Space {
     pub classes: u64,
     /// Width choices; those of one option are fixed.
     pub widths: Vec<WidthChoice>,
+    /// Widths that follow from choices.
+    pub sums: Vec<WidthSum>,
     /// Operator choices; those of one candidate are fixed.
     pub operators: Vec<OperatorChoice>,
     /// Joins in topological order, the image first, the classifier's input last.
@@ -127,7 +131,18 @@ impl Space {
     /// Options of the width of join `id`.
     #[must_use]
     pub fn options(&self, id: JoinId) -> &[u64] {
-        &self.widths[self.join(id).width.0].options
+        self.options_of(self.join(id).width)
+    }
+
+    /// Widths of both ends of `edge`: of its source, and of what it yields, which is its target's or, where that
+    /// concatenates, its source's.
+    #[must_use]
+    pub fn ends(&self, edge: &Edge) -> [Width; 2] {
+        let (from, to) = (self.join(edge.from), self.join(edge.to));
+        match to.merge {
+            Merge::Sum => [from.width, to.width],
+            Merge::Concatenate => [from.width; 2],
+        }
     }
 
     /// Candidates of `edge`.
@@ -151,12 +166,12 @@ impl Space {
     /// Whether both ends have one width by construction: one choice, or two fixed ones that are equal.
     #[must_use]
     pub fn tied(&self, edge: &Edge) -> bool {
-        let fixed = |id| match self.options(id) {
+        let fixed = |width| match self.options_of(width) {
             [only] => Some(*only),
             _ => None,
         };
-        self.join(edge.from).width == self.join(edge.to).width
-            || fixed(edge.from).is_some_and(|width| fixed(edge.to) == Some(width))
+        let [from, to] = self.ends(edge);
+        from == to || fixed(from).is_some_and(|width| fixed(to) == Some(width))
     }
 
     /// Number of the cell that `edge` belongs to: names of what stands in cell n begin with `cell{n}/`.
@@ -200,14 +215,15 @@ impl Space {
             && widths.iter().zip(&self.widths).all(|(&chosen, choice)| chosen < choice.options.len())
     }
 
-    /// Names of the widths whose joins all lie off every way from the image to the last join of `architecture`.
+    /// Names of the widths whose joins all lie off every way from the image to the last join of `architecture`, and which
+    /// no concatenation on such a way counts in.
     #[must_use]
     pub fn unused_widths(&self, architecture: &Architecture) -> BTreeSet<String> {
         let cut = |edge: &Edge| self.operators[edge.operator.0].zero() == Some(architecture.operators[edge.operator.0]);
         let mut used = vec![false; self.widths.len()];
-        for (edge, live) in self.edges.iter().zip(self.live(cut)) {
-            used[self.join(edge.from).width.0] |= live;
-            used[self.join(edge.to).width.0] |= live;
+        for (edge, _) in self.edges.iter().zip(self.live(cut)).filter(|(_, live)| *live) {
+            let ends = [edge.from, edge.to].map(|id| self.parts(self.join(id).width));
+            ends.into_iter().flatten().for_each(|choice| used[choice.0] = true);
         }
         self.widths.iter().zip(used).filter(|(_, used)| !used).map(|(choice, _)| choice.name.clone()).collect()
     }

@@ -175,6 +175,97 @@ fn an_output_that_is_not_the_last_node_leaves_the_rest_out() {
     assert_eq!(space.derive(&architecture(&space, &[0, 0, 0, 0, 2], &[0; 10])).unwrap(), network);
 }
 
+/// [`CELLS`] whose output is the concatenation of both nodes.
+fn concatenated() -> Space {
+    space(&CELLS.replace("    candidates:", "    output: [t1, t2]\n    candidates:"))
+}
+
+#[test]
+fn a_concatenation_has_the_sum_of_its_parts_widths_and_no_choice_of_its_own() {
+    let space = concatenated();
+    let outs: Vec<&Join> = space.joins.iter().filter(|join| join.merge == Merge::Concatenate).collect();
+    assert_eq!(outs.iter().map(|join| join.name.as_str()).collect::<Vec<_>>(), ["cell0/out", "cell1/out"]);
+    assert_eq!(space.joins.last(), Some(outs[1]));
+    // 8, 12 or 16 channels, twice: 16 to 32. The choices are those of the cell without it.
+    assert_eq!(space.options_of(outs[0].width), [16, 20, 24, 28, 32]);
+    assert_eq!(space.widths, self::space(CELLS).widths);
+    // The pool behind the first cell keeps its width.
+    let pooled = space.joins.iter().find(|join| join.name == "layer1").unwrap();
+    assert_eq!((pooled.width, pooled.merge), (outs[0].width, Merge::Sum));
+    let ends: Vec<[Width; 2]> =
+        space.edges.iter().filter(|edge| edge.name.starts_with("cell0/out")).map(|edge| space.ends(edge)).collect();
+    let width = |name: &str| space.joins.iter().find(|join| join.name == name).unwrap().width;
+    assert_eq!(ends, [[width("cell0/t1"); 2], [width("cell0/t2"); 2]]);
+}
+
+#[test]
+fn a_part_that_is_cut_off_is_zeros_of_its_width() {
+    let space = concatenated();
+    // Candidates: 0 conv, 1 identity, 2 zero; edges t1/last, t1/before, t2/t1, t2/last. Widths: of each cell before, last,
+    // t1 and t2.
+    let network = |operators: &[usize]| space.derive(&architecture(&space, operators, &[0, 0, 1, 2, 0, 0, 2, 0]));
+    let shape = |network: &Network, name: &str| {
+        let (_, node) = network.nodes().find(|(_, node)| node.name == name).unwrap();
+        (node.op.clone(), node.shape.dims().to_vec())
+    };
+    let both = network(&[0, 2, 0, 2]).unwrap();
+    assert_eq!(shape(&both, "cell0/out/concat"), (Op::Concat { axis: 0 }, vec![12 + 16, 32, 32]));
+    assert_eq!(shape(&both, "cell1/out/concat"), (Op::Concat { axis: 0 }, vec![16 + 8, 16, 16]));
+    let without_t1 = network(&[2, 2, 2, 0]).unwrap();
+    assert_eq!(shape(&without_t1, "cell0/out/t1/zero"), (Op::Zero { channels: 12 }, vec![12, 32, 32]));
+    assert_eq!(shape(&without_t1, "cell0/out/concat").1, [28, 32, 32]);
+    // t1 is read by the concatenation alone: cutting t2 off changes nothing of it.
+    let without_t2 = network(&[0, 0, 2, 2]).unwrap();
+    assert_eq!(shape(&without_t2, "cell1/out/t2/zero"), (Op::Zero { channels: 8 }, vec![8, 16, 16]));
+    let error = network(&[2, 2, 2, 2]).unwrap_err();
+    assert_eq!(error, DeriveError::Unreachable { last: "cell1/out".to_owned() });
+    // The widths of parts count, whether or not they are cut off.
+    let unused = space.unused_widths(&architecture(&space, &[2, 2, 2, 0], &[0; 16]));
+    assert_eq!(unused.into_iter().collect::<Vec<_>>(), ["cell0/before", "cell1/before"]);
+}
+
+#[test]
+fn every_concatenation_is_as_wide_as_its_options_say() {
+    let space = concatenated();
+    let mut stream = ChaCha8Rng::seed_from_u64(2);
+    let mut seen = 0;
+    for _ in 0..100 {
+        let architecture = random_architecture(&space, &mut stream);
+        let Ok(network) = space.derive(&architecture) else { continue };
+        for (place, join) in space.joins.iter().enumerate().filter(|(_, join)| join.merge == Merge::Concatenate) {
+            let name = format!("{}/concat", join.name);
+            // The first cell is not there where the second reads the stem alone.
+            let Some((_, node)) = network.nodes().find(|(_, node)| node.name == name) else { continue };
+            assert_eq!(node.shape.dims()[0], space.width(&architecture, JoinId(place)));
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "{seen}");
+}
+
+#[test]
+fn identity_behind_a_concatenation_copies_its_first_channels() {
+    let text = CELLS.replace("    candidates:", "    output: [t1, t2]\n    candidates:");
+    let text = text.replace("    preprocess: { kernel: 1 }\n", "").replace("[before, last]", "[last]");
+    let space = space(&text.replace("[last, before]", "[last]"));
+    // t1 and t2 of the second cell are the pooled concatenation of 8 and 12 channels, cut to 16 and to 8.
+    let network = space.derive(&architecture(&space, &[1, 2, 1], &[0, 1, 2, 0])).unwrap();
+    let fits = |name: &str| {
+        let node = network.nodes().find(|(_, node)| node.name == name);
+        node.map(|(_, node)| node.op.clone())
+    };
+    assert_eq!(fits("cell0/out/concat"), Some(Op::Concat { axis: 0 }));
+    assert_eq!(fits("cell1/t1/last/fit"), Some(Op::FitChannels { channels: 16 }));
+    assert_eq!(fits("cell1/t2/last/fit"), Some(Op::FitChannels { channels: 8 }));
+}
+
+#[test]
+fn an_output_of_one_node_in_a_list_is_that_node() {
+    let list = CELLS.replace("    candidates:", "    output: [t1]\n    candidates:");
+    let name = CELLS.replace("    candidates:", "    output: t1\n    candidates:");
+    assert_eq!(space(&list), space(&name));
+}
+
 #[test]
 fn identity_at_a_stride_is_a_1x1_convolution() {
     let space = space(CHAIN);
@@ -260,7 +351,7 @@ fn widths_of_a_stage_are_one_choice_and_of_a_layer_their_own() {
 #[test]
 fn every_architecture_file_reads_as_the_architecture_that_it_was_written_from() {
     let mut stream = ChaCha8Rng::seed_from_u64(5);
-    for space in [space(CELLS), space(CHAIN), space(MNASNET)] {
+    for space in [space(CELLS), space(CHAIN), space(MNASNET), concatenated()] {
         let mut read = 0;
         while read < 50 {
             let architecture = random_architecture(&space, &mut stream);
@@ -342,6 +433,14 @@ fn what_is_wrong_in_a_space_of_cells_is_named_with_its_line() {
         ("[t1, last]", "[last, last]", "11:22: node `t2`: `last` stands here twice"),
         ("[t1, last]", "[]", "11:15: node `t2`: it needs a source"),
         ("    candidates:", "    output: t9\n    candidates:", "12:13: output: the cell has no node `t9`"),
+        ("    candidates:", "    output: [t1, t9]\n    candidates:", "12:18: output: the cell has no node `t9`"),
+        ("    candidates:", "    output: [t1, t1]\n    candidates:", "12:18: output: `t1` stands here twice"),
+        ("    candidates:", "    output: []\n    candidates:", "12:13: output: a concatenation needs a node"),
+        (
+            "    candidates:",
+            "    output: 3\n    candidates:",
+            "12:5: invalid type: integer `3`, expected the name of a node, or a list of them",
+        ),
         ("count: 1", "count: 0", "18:9: count must lie in 1..=1000, got 0"),
         (
             "max-pool: { kernel: 2 }",
@@ -362,6 +461,13 @@ fn what_is_wrong_in_a_space_of_cells_is_named_with_its_line() {
     for (from, to, wanted) in cases {
         assert_eq!(message(CELLS, from, to), format!("space.yaml:{wanted}"));
     }
+    let taken = CELLS.replace("t2", "out").replace("    candidates:", "    output: [t1, out]\n    candidates:");
+    let wanted = "space.yaml:12:13: output: the concatenation is called `out`, so no input or node may be";
+    assert_eq!(read(&taken).unwrap_err().to_string(), wanted);
+    let output = CELLS.replace("    candidates:", "    output: [t1, t2]\n    candidates:");
+    let wanted = "space.yaml:19:9: output: a concatenation has at most 65536 channels and 4096 options, got 20000 channels \
+                  and 5001 options: take narrower nodes or wider steps";
+    assert_eq!(message(&output, width, "{ min: 5000, max: 10000, step: 2 }"), wanted);
     let only_zero = CELLS.replace("      - conv: { kernel: 3 }\n      - identity\n", "");
     let wanted = "space.yaml:13:7: the cell's output cannot be reached: `zero` is the only candidate";
     assert_eq!(read(&only_zero).unwrap_err().to_string(), wanted);

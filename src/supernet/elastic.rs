@@ -62,7 +62,7 @@ impl Supernet<'_> {
             let batch = selection.batch(place)?;
             for (part, share) in self.parts(&batch, at)? {
                 for (sum, choices) in sums.iter_mut().zip(choices) {
-                    let mixing = Mixing::new(&now.net, choices, Differentiated::Not, self.device())?;
+                    let mixing = Mixing::new(self.space, &now.net, choices, Differentiated::Not, self.device())?;
                     let (loss, _) = tch::no_grad(|| self.loss(&now.net, &part, &mixing))?;
                     *sum += share * loss.double_value(&[]) / f64::from(batches);
                 }

@@ -3,6 +3,7 @@
 use tch::{Device, Tensor};
 
 use super::SupernetError;
+use super::masks::Mask;
 use super::net::Net;
 use crate::search::{Choices, Paths, Stage};
 use crate::space::{Edge, Space};
@@ -38,7 +39,7 @@ pub(super) struct Mixing<'a> {
     pub(super) flat: Tensor,
     /// Weights of each width choice, `[options]`.
     pub(super) widths: Vec<Tensor>,
-    /// Mask of each width choice that is searched now, `[channels]`; none where [`Mixing::channels`] slices.
+    /// By slot: the mask of each width that is searched now, `[channels]`; none where [`Mixing::channels`] slices.
     pub(super) masks: Vec<Option<Tensor>>,
     /// Channels of each width choice, where every one of them is certain and nothing is differentiated by them: then the
     /// pass runs on slices of that many channels, and no masks.
@@ -48,6 +49,7 @@ pub(super) struct Mixing<'a> {
 impl<'a> Mixing<'a> {
     /// The weights `choices` for a pass through `net`.
     pub(super) fn new(
+        space: &Space,
         net: &Net,
         choices: &'a Choices,
         differentiated: Differentiated,
@@ -57,18 +59,16 @@ impl<'a> Mixing<'a> {
         let numbers: Vec<f32> = choices.weights.widths.iter().flatten().map(|&weight| weight as f32).collect();
         let learns = differentiated == Differentiated::ByWidths;
         let flat = Tensor::f_from_slice(&numbers)?.f_to_device(device)?.f_set_requires_grad(learns)?;
-        let channels = if learns { None } else { net.certain(&choices.weights.widths) };
+        let channels = if learns { None } else { net.certain(space, &choices.weights.widths) };
         let mut first = 0;
-        let mut widths = Vec::with_capacity(net.masks().len());
-        let mut masks = Vec::with_capacity(net.masks().len());
-        for (choice, prefixes) in choices.weights.widths.iter().zip(net.masks()) {
+        let mut widths = Vec::with_capacity(choices.weights.widths.len());
+        for choice in &choices.weights.widths {
             let options = choice.len() as i64;
-            let weight = flat.f_narrow(0, first, options)?;
-            let prefixes = prefixes.as_ref().filter(|_| channels.is_none());
-            masks.push(prefixes.map(|prefixes| weight.f_matmul(prefixes)).transpose()?);
-            widths.push(weight);
+            widths.push(flat.f_narrow(0, first, options)?);
             first += options;
         }
+        let masked = |mask: &Mask| channels.is_none().then(|| mask.at(&widths));
+        let masks = net.masks().iter().map(|mask| mask.as_ref().and_then(masked)).collect();
         Ok(Self { choices, differentiated, flat, widths, masks, channels })
     }
 

@@ -9,6 +9,8 @@ mod masks;
 pub mod memory;
 mod mixing;
 mod net;
+mod packing;
+mod slices;
 
 use std::path::Path;
 
@@ -314,7 +316,7 @@ impl<'a> Supernet<'a> {
     fn step(&self, now: &mut Now<'a>, choices: &Choices, at: At, learning_rate: f64) -> Result<(), SupernetError> {
         let (_, training, _) = now.epoch.as_ref().expect("the epoch is entered");
         let batch = training.batch(at.step as usize)?;
-        let mixing = Mixing::new(&now.net, choices, Differentiated::Not, self.device())?;
+        let mixing = Mixing::new(self.space, &now.net, choices, Differentiated::Not, self.device())?;
         for (part, share) in self.parts(&batch, at)? {
             let (loss, pass) = self.loss(&now.net, &part, &mixing)?;
             // A draw that cuts the output off leaves only the classifier's bias to learn.
@@ -340,7 +342,7 @@ impl<'a> Supernet<'a> {
 
     /// The answer of a part of a batch.
     fn part_gradient(&self, now: &Now<'a>, choices: &Choices, batch: &Batch) -> Result<TaskGradient, SupernetError> {
-        let mixing = Mixing::new(&now.net, choices, now.asked, self.device())?;
+        let mixing = Mixing::new(self.space, &now.net, choices, now.asked, self.device())?;
         let (loss, pass) = self.loss(&now.net, batch, &mixing)?;
         let judged = Judged {
             space: self.space,
@@ -410,7 +412,7 @@ impl TaskLoss for Supernet<'_> {
     fn report(&mut self, likeliest: &Choices) -> Result<EpochReport, SupernetError> {
         let now = self.now.as_ref().expect("a stage is entered");
         let mut sums = Sums::new(self.device());
-        let mixing = Mixing::new(&now.net, likeliest, Differentiated::Not, self.device())?;
+        let mixing = Mixing::new(self.space, &now.net, likeliest, Differentiated::Not, self.device())?;
         let together = self.together(now.stage).report;
         let epoch = self.loader.epoch(&self.splits.selection, together, Order::Sequential)?;
         for number in 0..epoch.batches() {

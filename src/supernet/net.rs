@@ -3,12 +3,13 @@
 use tch::{Device, Kind, Tensor};
 
 use super::SupernetError;
-use super::masks;
+use super::masks::{self, Mask};
 use super::mixing::{Differentiated, Mixing};
-use crate::network::Network;
-use crate::nn::{Block, Module, Phase, fit_channels};
+use super::packing::Packing;
+use super::slices::{Fitted, Sizes};
+use crate::nn::{Module, Phase, fit_channels};
 use crate::search::Stage;
-use crate::space::{Candidate, Edge, End, Inner, Space, WidthChoice};
+use crate::space::{Candidate, Edge, End, Inner, JoinId, Merge, Space, Width, WidthId};
 use crate::torch::{add_scaled, mix};
 
 /// All modules of a stage.
@@ -18,12 +19,14 @@ pub(super) struct Net {
     /// otherwise.
     edges: Vec<Vec<Option<Branch>>>,
     classifier: Module,
-    /// Channels of each width choice: fixed, or the widest option.
+    /// By slot: channels of each width, fixed, or the widest option.
     channels: Vec<u64>,
-    /// Prefix masks of each width choice that is searched now: `[options, channels]`.
-    masks: Vec<Option<Tensor>>,
-    /// Options of each width choice that is searched now.
-    options: Vec<Option<Vec<u64>>>,
+    /// By slot: the mask of each width that is searched now.
+    masks: Vec<Option<Mask>>,
+    /// Whether widths are searched now.
+    searched: bool,
+    /// Option of each width choice that the tensors are sized for.
+    sizes: Vec<usize>,
     /// For each join, after which join its value is not needed any more.
     last_use: Vec<usize>,
     device: Device,
@@ -36,7 +39,7 @@ pub(super) struct Pass {
     pub(super) logits: Tensor,
     /// By join: what its edges read; nothing where the join is not alive.
     pub(super) values: Vec<Option<Tensor>>,
-    /// By join: what its edges add up to, before its mask.
+    /// By join: what its edges add up to, before its mask, or their concatenation.
     pub(super) sums: Vec<Option<Tensor>>,
     /// By edge, by candidate: what it put out, where it ran.
     pub(super) outputs: Vec<Vec<Option<Tensor>>>,
@@ -46,8 +49,10 @@ pub(super) struct Pass {
 #[derive(Debug)]
 pub(super) struct Branch {
     module: Module,
-    /// By node of the module: the width choice that its channels follow, and the prefixes by option.
-    masks: Vec<Option<(usize, Tensor)>>,
+    /// By node of the module: the mask of its channels, where they follow a width that is searched now.
+    masks: Vec<Option<Mask>>,
+    /// Takes the gaps out of its input, where it copies that in order.
+    packing: Option<Packing>,
 }
 
 impl Net {
@@ -60,36 +65,25 @@ impl Net {
         device: Device,
         seed: u64,
     ) -> Result<Self, SupernetError> {
-        let masked = sizes.is_none();
-        let searched = |width: usize| match stage {
+        let searched = match stage {
             Stage::Operators { .. } => false,
-            Stage::Widths { .. } | Stage::Whole => space.widths[width].options.len() > 1,
+            Stage::Widths { .. } | Stage::Whole => space.widths.iter().any(|choice| choice.options.len() > 1),
         };
-        let channels: Vec<u64> = (0..space.widths.len())
-            .map(|width| {
-                let options = &space.widths[width].options;
-                match (stage, &sizes) {
-                    (_, Some(sizes)) => options[sizes[width]],
-                    (Stage::Operators { widths }, None) => options[widths[width]],
-                    (Stage::Widths { .. } | Stage::Whole, None) => options[options.len() - 1],
-                }
-            })
-            .collect();
-        let mut masks = Vec::with_capacity(channels.len());
-        for (place, choice) in space.widths.iter().enumerate() {
-            let prefixes =
-                (masked && searched(place)).then(|| masks::prefixes(&choice.options, Inner::Times(1), device));
-            masks.push(prefixes.transpose()?);
-        }
-        let options = |(place, choice): (usize, &WidthChoice)| searched(place).then(|| choice.options.clone());
-        let options = space.widths.iter().enumerate().map(options).collect();
-        let last = channels[space.join(space.last()).width.0];
+        let masked = searched && sizes.is_none();
+        let sizes = sizes.unwrap_or_else(|| match stage {
+            Stage::Operators { widths } => widths.clone(),
+            Stage::Widths { .. } | Stage::Whole => space.widths.iter().map(|choice| choice.options.len() - 1).collect(),
+        });
+        let channels: Vec<u64> = space.all_widths().map(|width| space.channels(width, &sizes)).collect();
+        let mask = |width| if masked { Mask::new(space, width, Inner::Times(1), device) } else { Ok(None) };
+        let masks = space.all_widths().map(mask).collect::<Result<Vec<_>, _>>()?;
+        let last = channels[space.slot(space.join(space.last()).width)];
         let classifier = Module::new(&space.classifier_fragment(last)?, device, mix(&[seed, u64::MAX]))?;
         let mut last_use: Vec<usize> = (0..space.joins.len()).collect();
         for edge in &space.edges {
             last_use[edge.from.0] = last_use[edge.from.0].max(edge.to.0);
         }
-        let mut net = Self { edges: Vec::new(), classifier, channels, masks, options, last_use, device };
+        let mut net = Self { edges: Vec::new(), classifier, channels, masks, searched, sizes, last_use, device };
         for (number, edge) in space.edges.iter().enumerate() {
             let mut branches = Vec::new();
             for (place, candidate) in space.candidates(edge).iter().enumerate() {
@@ -108,39 +102,46 @@ impl Net {
     }
 
     fn branch(&self, space: &Space, edge: &Edge, candidate: &Candidate, seed: u64) -> Result<Branch, SupernetError> {
-        let (from, to) = (space.join(edge.from).width.0, space.join(edge.to).width.0);
-        let (network, points) = space.fragment_with_masks(edge, candidate, self.channels[from], self.channels[to])?;
-        let mut masks: Vec<Option<(usize, Tensor)>> = (0..network.len()).map(|_| None).collect();
+        let [from, to] = space.ends(edge);
+        let [in_width, out_width] = [from, to].map(|width| self.channels[space.slot(width)]);
+        let (network, points) = space.fragment_with_masks(edge, candidate, in_width, out_width)?;
+        let mut masks: Vec<Option<Mask>> = (0..network.len()).map(|_| None).collect();
         for point in points {
             let width = match point.end {
                 End::Source => from,
                 End::Target => to,
             };
-            if self.masks[width].is_some() {
-                let prefixes = masks::prefixes(&space.widths[width].options, point.inner, self.device)?;
-                masks[point.node.index()] = Some((width, prefixes));
+            if self.masks[space.slot(width)].is_some() {
+                masks[point.node.index()] = Mask::new(space, width, point.inner, self.device)?;
             }
         }
-        Ok(Branch { module: Module::new(&network, self.device, seed)?, masks })
+        let packing = match from {
+            Width::Sum(sum)
+                if candidate.copies(edge.stride) && from != to && self.masks[space.slot(from)].is_some() =>
+            {
+                Some(Packing::new(space, sum, self.device)?)
+            }
+            Width::Sum(_) | Width::Choice(_) => None,
+        };
+        Ok(Branch { module: Module::new(&network, self.device, seed)?, masks, packing })
     }
 
-    /// Prefix masks of each width choice that is searched now.
-    pub(super) fn masks(&self) -> &[Option<Tensor>] {
+    /// By slot: the mask of each width that is searched now.
+    pub(super) fn masks(&self) -> &[Option<Mask>] {
         &self.masks
     }
 
-    /// Channels of every width choice where one is searched and each of those takes one option for certain.
-    pub(super) fn certain(&self, widths: &[Vec<f64>]) -> Option<Vec<u64>> {
-        if self.options.iter().all(Option::is_none) {
+    /// By slot the channels of every width, where widths are searched and each choice takes one option for certain.
+    pub(super) fn certain(&self, space: &Space, widths: &[Vec<f64>]) -> Option<Vec<u64>> {
+        if !self.searched {
             return None;
         }
-        let channels = self.options.iter().zip(widths).zip(&self.channels).map(|((options, weights), &fixed)| {
-            let Some(options) = options else { return Some(fixed) };
+        let certain = |weights: &Vec<f64>| {
             let mut taken = (0..weights.len()).filter(|&option| weights[option] != 0.0);
-            let option = taken.next().filter(|&option| taken.next().is_none() && weights[option] == 1.0)?;
-            Some(options[option])
-        });
-        channels.collect()
+            taken.next().filter(|&option| taken.next().is_none() && weights[option] == 1.0)
+        };
+        let options = widths.iter().map(certain).collect::<Option<Vec<usize>>>()?;
+        Some(space.all_widths().map(|width| space.channels(width, &options)).collect())
     }
 
     /// Gives the width choice `width` tensors of its option `option`, and the moments of all parameters, which were
@@ -153,37 +154,35 @@ impl Net {
         moments: &[Tensor],
     ) -> Result<Vec<Tensor>, SupernetError> {
         let before = self.channels.clone();
-        self.channels[width] = space.widths[width].options[option];
-        let after = &self.channels;
-        let input = |width: usize| [Block { from: 0, to: 0, length: before[width].min(after[width]) }];
+        self.sizes[width] = option;
+        self.channels = space.all_widths().map(|width| space.channels(width, &self.sizes)).collect();
+        let sizes = Sizes { from: &before, to: &self.channels };
+        let follows = |other: Width| space.parts(other).contains(&WidthId(width));
         let mut resized = Vec::with_capacity(moments.len());
         let mut rest = moments.iter();
-        let mut resize = |module: &mut Module, network: Option<(Network, usize)>, seed| -> Result<(), SupernetError> {
+        let mut resize = |module: &mut Module, fitted: Option<Fitted>, seed| -> Result<(), SupernetError> {
             let own: Vec<Tensor> = rest.by_ref().take(module.parameters().len()).map(Tensor::shallow_clone).collect();
-            let Some((network, source)) = network else {
+            let Some(fitted) = fitted else {
                 resized.extend(own);
                 return Ok(());
             };
-            resized.extend(module.resized_moments(&own, &network, &input(source))?);
-            *module = module.resized(&network, &input(source), seed)?;
+            let (other, moments) = fitted.resize(module, &own, seed)?;
+            *module = other;
+            resized.extend(moments);
             Ok(())
         };
         for (number, edge) in space.edges.iter().enumerate() {
-            let [from, to] = [edge.from, edge.to].map(|join| space.join(join).width.0);
-            let candidates = space.candidates(edge).iter().zip(&mut self.edges[number]).enumerate();
-            for (place, (candidate, branch)) in candidates {
+            let is_other = space.ends(edge).into_iter().any(follows);
+            for (place, branch) in self.edges[number].iter_mut().enumerate() {
                 let Some(branch) = branch else { continue };
-                let network = if [from, to].contains(&width) {
-                    Some((space.fragment(edge, candidate, after[from], after[to])?, from))
-                } else {
-                    None
-                };
-                resize(&mut branch.module, network, mix(&[seed, number as u64, place as u64]))?;
+                let candidate = &space.candidates(edge)[place];
+                let fitted = is_other.then(|| Fitted::candidate(space, edge, candidate, sizes)).transpose()?;
+                resize(&mut branch.module, fitted, mix(&[seed, number as u64, place as u64]))?;
             }
         }
-        let last = space.join(space.last()).width.0;
-        let network = (last == width).then(|| space.classifier_fragment(after[last])).transpose()?;
-        resize(&mut self.classifier, network.map(|network| (network, last)), mix(&[seed, u64::MAX]))?;
+        let is_other = follows(space.join(space.last()).width);
+        let fitted = is_other.then(|| Fitted::classifier(space, sizes)).transpose()?;
+        resize(&mut self.classifier, fitted, mix(&[seed, u64::MAX]))?;
         Ok(resized)
     }
 
@@ -218,8 +217,16 @@ impl Net {
         let alive = mixing.alive(space);
         let mut pass = Pass::new(space, images);
         for place in 1..space.joins.len() {
-            let sum = if alive[place] { self.sum(space, place, &alive, mixing, &mut pass)? } else { None };
-            let mask = mixing.masks[space.joins[place].width.0].as_ref();
+            let join = &space.joins[place];
+            let (sum, mask) = match join.merge {
+                _ if !alive[place] => (None, None),
+                Merge::Sum => {
+                    let mask = mixing.masks[space.slot(join.width)].as_ref();
+                    (self.sum(space, place, &alive, mixing, &mut pass)?, mask)
+                }
+                // Its parts are masked already.
+                Merge::Concatenate => (Some(self.concatenation(space, place, mixing, &mut pass)?), None),
+            };
             pass.values.push(match (&sum, mask) {
                 (Some(sum), Some(mask)) => Some(masks::apply(sum, mask)),
                 (Some(sum), None) => Some(sum.shallow_clone()),
@@ -230,14 +237,15 @@ impl Net {
                 Differentiated::ByWidths | Differentiated::Not => self.drop_unused(place, &mut pass.values),
             }
         }
-        let nothing = || self.nothing(space, images, mixing);
-        let last = pass.values[space.last().0].as_ref().map_or_else(nothing, Tensor::shallow_clone);
+        let last = match &pass.values[space.last().0] {
+            Some(last) => last.shallow_clone(),
+            None => self.zeros(space, space.last(), images.size()[0], mixing),
+        };
         pass.logits = match &mixing.channels {
             None => self.classify(&last),
             Some(channels) => {
-                let width = channels[space.join(space.last()).width.0];
-                let input = [Block { from: 0, to: 0, length: width }];
-                self.classifier.sliced(&space.classifier_fragment(width)?, &input)?.run(&last, Phase::Batch)
+                let fitted = Fitted::classifier(space, Sizes { from: &self.channels, to: channels })?;
+                fitted.slice(&self.classifier)?.run(&last, Phase::Batch)
             }
         };
         Ok(pass)
@@ -250,6 +258,7 @@ impl Net {
 
     /// What `branch`, the candidate `candidate` of `edge`, puts out on `x`.
     fn run(
+        &self,
         space: &Space,
         edge: &Edge,
         (candidate, branch): (usize, &Branch),
@@ -257,10 +266,9 @@ impl Net {
         mixing: &Mixing<'_>,
     ) -> Result<Tensor, SupernetError> {
         let Some(channels) = &mixing.channels else { return Ok(branch.run(x, mixing)) };
-        let [from, to] = [edge.from, edge.to].map(|join| channels[space.join(join).width.0]);
-        let fragment = space.fragment(edge, &space.candidates(edge)[candidate], from, to)?;
-        let input = [Block { from: 0, to: 0, length: from }];
-        Ok(branch.module.sliced(&fragment, &input)?.run(x, Phase::Batch))
+        let candidate = &space.candidates(edge)[candidate];
+        let fitted = Fitted::candidate(space, edge, candidate, Sizes { from: &self.channels, to: channels })?;
+        Ok(fitted.slice(&branch.module)?.run(x, Phase::Batch))
     }
 
     /// What the edges into the join `place` add up to.
@@ -279,7 +287,7 @@ impl Net {
             for (candidate, branch) in self.edges[number].iter().enumerate() {
                 let weight = mixing.weight(edge.operator.0, candidate);
                 let Some(branch) = branch.as_ref().filter(|_| weight != 0.0) else { continue };
-                let y = Self::run(space, edge, (candidate, branch), x, mixing)?;
+                let y = self.run(space, edge, (candidate, branch), x, mixing)?;
                 if mixing.differentiated == Differentiated::ByOperators {
                     pass.outputs[number][candidate] = Some(y.detach());
                 }
@@ -292,6 +300,36 @@ impl Net {
         Ok(sum.map(|sum| if learns && !sum.requires_grad() { sum.set_requires_grad(true) } else { sum }))
     }
 
+    /// The parts of the concatenation `place` one behind the other, zeros for those that are cut off.
+    ///
+    /// Where the pass is to be differentiated by operators those zeros are the sum of their join, so that what would bring
+    /// it back has a gradient.
+    fn concatenation(
+        &self,
+        space: &Space,
+        place: usize,
+        mixing: &Mixing<'_>,
+        pass: &mut Pass,
+    ) -> Result<Tensor, SupernetError> {
+        let parts: Vec<JoinId> = space.edges.iter().filter(|edge| edge.to.0 == place).map(|edge| edge.from).collect();
+        let live = parts.iter().find_map(|part| pass.values[part.0].as_ref()).map(Tensor::shallow_clone);
+        let live = live.expect("a concatenation that is alive has a part that is");
+        let mut all = Vec::with_capacity(parts.len());
+        for part in parts {
+            all.push(match &pass.values[part.0] {
+                Some(value) => value.shallow_clone(),
+                None => {
+                    let zeros = self.zeros(space, part, live.size()[0], mixing).to_kind(live.kind());
+                    if mixing.differentiated == Differentiated::ByOperators {
+                        pass.sums[part.0] = Some(zeros.set_requires_grad(true));
+                    }
+                    pass.sums[part.0].as_ref().unwrap_or(&zeros).shallow_clone()
+                }
+            });
+        }
+        Ok(Tensor::f_cat(&all, 1)?)
+    }
+
     /// Drops the values of joins that no edge behind the join `place` reads.
     fn drop_unused(&self, place: usize, values: &mut [Option<Tensor>]) {
         for (value, &last) in values.iter_mut().zip(&self.last_use).take(place) {
@@ -301,12 +339,12 @@ impl Net {
         }
     }
 
-    /// Zeros in the shape of the last join: what is left where a draw cuts the output off.
-    fn nothing(&self, space: &Space, images: &Tensor, mixing: &Mixing<'_>) -> Tensor {
-        let join = space.join(space.last());
-        let channels = mixing.channels.as_ref().unwrap_or(&self.channels)[join.width.0].cast_signed();
+    /// Zeros in the shape of a join: what is left where a draw cuts it off.
+    fn zeros(&self, space: &Space, join: JoinId, images: i64, mixing: &Mixing<'_>) -> Tensor {
+        let join = space.join(join);
+        let channels = mixing.channels.as_ref().unwrap_or(&self.channels)[space.slot(join.width)].cast_signed();
         let side = join.side.cast_signed();
-        fit_channels(&Tensor::zeros([images.size()[0], 1, side, side], (Kind::Float, self.device)), channels)
+        fit_channels(&Tensor::zeros([images, 1, side, side], (Kind::Float, self.device)), channels)
     }
 }
 
@@ -326,9 +364,10 @@ impl Pass {
 impl Branch {
     /// The candidate's output on `x`.
     pub(super) fn run(&self, x: &Tensor, mixing: &Mixing<'_>) -> Tensor {
-        self.module.forward(x, Phase::Batch, |node, value| match &self.masks[node.index()] {
+        let packed = self.packing.as_ref().map(|packing| packing.apply(x, &mixing.widths));
+        self.module.forward(packed.as_ref().unwrap_or(x), Phase::Batch, |node, value| match &self.masks[node.index()] {
             None => value,
-            Some((width, prefixes)) => masks::apply(&value, &mixing.widths[*width].matmul(prefixes)),
+            Some(mask) => masks::apply(&value, &mask.at(&mixing.widths)),
         })
     }
 }

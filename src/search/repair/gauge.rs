@@ -41,6 +41,7 @@ impl<'a> Gauge<'a> {
     /// The number that `sum` bounds, of `choices` whose edges are `live`.
     pub(super) fn number(&self, sum: &EdgeSum, choices: &[usize], live: &[bool]) -> f64 {
         let operators = self.problem.space.operators.len();
+        let choices = &self.problem.with_sums(choices);
         let (width, table) = &sum.classifier;
         let last = table[choices[operators + width]];
         let parts =

@@ -1,11 +1,13 @@
 //! What a repair chooses from, and what it is judged by.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use crate::cost::{CostModel, Probabilities, exact};
 use crate::estimate::{self, Target};
 use crate::record::HardTarget;
-use crate::space::{Architecture, Space};
+use crate::space::{Architecture, Space, WidthSum};
 
 /// An option for every choice, operators first, then widths.
 pub(super) type Choices = Vec<usize>;
@@ -59,6 +61,49 @@ impl Problem<'_> {
     pub(super) fn allowed(&self, choice: usize) -> impl Iterator<Item = usize> {
         let scores = self.scores(choice);
         (0..scores.len()).filter(|&option| scores[option] > f64::NEG_INFINITY)
+    }
+
+    /// `choices` with the options of the widths that follow from them behind, so that there is one for every slot.
+    pub(super) fn with_sums<'c>(&self, choices: &'c [usize]) -> Cow<'c, [usize]> {
+        let widths = &choices[self.space.operators.len()..];
+        self.extended(choices, |sum| sum.option(widths))
+    }
+
+    /// As [`Problem::with_sums`], where not all is decided: the width that follows is where all its parts are.
+    pub(super) fn decided_with_sums<'c>(&self, decided: &'c [Option<usize>]) -> Cow<'c, [Option<usize>]> {
+        let widths = &decided[self.space.operators.len()..];
+        self.extended(decided, |sum| {
+            let is_decided = sum.parts().iter().all(|part| widths[part.0].is_some());
+            let chosen = || widths.iter().map(|option| option.unwrap_or_default()).collect::<Vec<usize>>();
+            is_decided.then(|| sum.option(&chosen()))
+        })
+    }
+
+    fn extended<'c, T: Clone>(&self, choices: &'c [T], of: impl Fn(&WidthSum) -> T) -> Cow<'c, [T]> {
+        match self.space.sums.as_slice() {
+            [] => Cow::Borrowed(choices),
+            sums => Cow::Owned(choices.iter().cloned().chain(sums.iter().map(of)).collect()),
+        }
+    }
+
+    /// Number of options of the width in `slot`.
+    pub(super) fn slot_options(&self, slot: usize) -> usize {
+        match slot.checked_sub(self.space.widths.len()) {
+            None => self.space.widths[slot].options.len(),
+            Some(sum) => self.space.sums[sum].options().len(),
+        }
+    }
+
+    /// Options of the width in `slot` that may be taken, or follow from what may be.
+    pub(super) fn slot_allowed(&self, slot: usize) -> Vec<usize> {
+        let operators = self.space.operators.len();
+        let Some(sum) = slot.checked_sub(self.space.widths.len()) else {
+            return self.allowed(operators + slot).collect();
+        };
+        let allowed = |scores: &Vec<f64>| scores.iter().map(|&s| f64::from(u8::from(s > f64::NEG_INFINITY))).collect();
+        let widths: Vec<Vec<f64>> = self.scores.widths.iter().map(allowed).collect();
+        let ways = self.space.sums[sum].distribution(&widths);
+        (0..ways.len()).filter(|&option| ways[option] > 0.0).collect()
     }
 
     /// Number of architectures to choose from.

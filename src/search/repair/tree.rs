@@ -33,7 +33,8 @@ struct WidthLeast {
 impl WidthLeast {
     fn new(problem: &Problem<'_>, width: usize, parts: &[f64]) -> Self {
         let choice = problem.space.operators.len() + width;
-        let least = problem.allowed(choice).map(|option| parts[option]).fold(f64::INFINITY, f64::min);
+        let allowed = problem.slot_allowed(width).into_iter();
+        let least = allowed.map(|option| parts[option]).fold(f64::INFINITY, f64::min);
         Self { choice, parts: parts.to_vec(), least }
     }
 
@@ -60,9 +61,13 @@ impl EdgeLeast {
         let operators = problem.space.operators.len();
         let joint = edge.source == edge.target;
         let choices = [edge.operator, operators + edge.source, operators + edge.target];
-        let mut allowed = choices.map(|choice| problem.allowed(choice).collect::<Vec<usize>>());
-        allowed[0].retain(|&candidate| Some(candidate) != problem.zero(edge.operator));
-        let mut options = choices.map(|choice| problem.scores(choice).len());
+        let mut allowed = [
+            kept(problem, edge.operator).collect(),
+            problem.slot_allowed(edge.source),
+            problem.slot_allowed(edge.target),
+        ];
+        let mut options =
+            [problem.scores(edge.operator).len(), problem.slot_options(edge.source), problem.slot_options(edge.target)];
         if joint {
             (allowed[2], options[2]) = (vec![0], 1);
         }
@@ -143,6 +148,7 @@ impl Bounds {
 
     /// A lower bound where `decided` is decided and the edges of `live` are live.
     fn least(&self, problem: &Problem<'_>, live: &[bool], decided: &[Option<usize>]) -> f64 {
+        let decided = &problem.decided_with_sums(decided);
         let one = |(choice, unary): (usize, &Vec<f64>)| match decided[choice] {
             Some(option) => unary[option],
             None => kept(problem, choice).map(|option| unary[option]).fold(f64::INFINITY, f64::min),
@@ -211,12 +217,13 @@ impl Pattern {
             (0..problem.choices()).map(|choice| zeroed(choice).or_else(|| likeliest(choice))).collect::<Option<_>>()?;
         let live = gauge.live(&choices)?;
         let mut asked = vec![false; choices.len()];
-        asked[operators + problem.space.join(problem.space.last()).width.0] = true;
+        let widths = |join| problem.space.parts(problem.space.join(join).width);
+        let mut joins = vec![problem.space.last()];
         for (edge, _) in problem.space.edges.iter().zip(&live).filter(|(_, live)| **live) {
             asked[edge.operator.0] = true;
-            asked[operators + problem.space.join(edge.from).width.0] = true;
-            asked[operators + problem.space.join(edge.to).width.0] = true;
+            joins.extend([edge.from, edge.to]);
         }
+        joins.into_iter().flat_map(widths).for_each(|width| asked[operators + width.0] = true);
         let is_open = |&choice: &usize| asked[choice] && kept(problem, choice).count() > 1;
         let open: Vec<usize> = (0..choices.len()).filter(is_open).collect();
         let mut decided: Vec<Option<usize>> = choices.into_iter().map(Some).collect();

@@ -124,6 +124,12 @@ impl Kept {
             statistics: elements(network, Role::Buffer),
         }
     }
+
+    /// The same behind a 1x1 convolution without weights that learn, from and to maps of `values`.
+    pub(super) fn packed(self, values: u64) -> Self {
+        let inside = self.inside + if self.input { values } else { 0 };
+        Self { inside, input: true, largest: self.largest.max(values), ..self }
+    }
 }
 
 fn is_norm(network: &Network, place: usize) -> bool {
@@ -176,6 +182,14 @@ mod tests {
         assert_eq!((kept(&two, &[]).inside, kept(&two, &[]).output), (768, 0));
         // c, r and the masked r.
         assert_eq!(kept(&two, &["r"]).inside, 3 * 384);
+    }
+
+    #[test]
+    fn what_packs_its_input_keeps_it_and_the_packed_one_where_that_is_needed() {
+        let identity = kept("  - { name: i, op: identity }\n", &[]).packed(256);
+        assert_eq!((identity.inside, identity.input, identity.largest), (0, true, 256));
+        let pool = kept("  - { name: p, op: { max-pool: { kernel: 2, stride: 2 } } }\n", &[]).packed(256);
+        assert_eq!((pool.inside, pool.input, pool.index_bytes), (256, true, 512));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::kept::Kept;
 use crate::network::NetworkError;
 use crate::search::{Paths, Stage};
-use crate::space::{Candidate, DeriveError, End, Space};
+use crate::space::{Candidate, DeriveError, End, Space, Width};
 use crate::torch::Precision;
 use crate::units::Bytes;
 
@@ -91,41 +91,41 @@ impl Inventory {
     /// # Errors
     /// [`DeriveError`] where a candidate does not fit its edge.
     pub fn new(space: &Space, running: Running<'_>, precision: Precision) -> Result<Self, DeriveError> {
-        let channels = |width: usize| {
-            let options = &space.widths[width].options;
-            match running {
-                Running::Operators { widths, .. } => options[widths[width]],
-                Running::Widths { .. } => options[options.len() - 1],
-            }
+        let options: Vec<usize> = match running {
+            Running::Operators { widths, .. } => widths.to_vec(),
+            Running::Widths { .. } => space.widths.iter().map(|choice| choice.options.len() - 1).collect(),
         };
-        let channels: Vec<u64> = (0..space.widths.len()).map(channels).collect();
-        let masked = |width: usize| match running {
+        let channels = |width: Width| space.channels(width, &options);
+        let masked = |width: Width| match running {
             Running::Operators { .. } => false,
-            Running::Widths { .. } => space.widths[width].options.len() > 1,
+            Running::Widths { .. } => space.options_of(width).len() > 1,
         };
         let mut edges = Vec::with_capacity(space.edges.len());
         for edge in &space.edges {
-            let (from, to) = (space.join(edge.from).width.0, space.join(edge.to).width.0);
+            let [from, to] = space.ends(edge);
             let kept = |candidate: &Candidate| -> Result<Option<Kept>, NetworkError> {
                 if *candidate == Candidate::Zero {
                     return Ok(None);
                 }
-                let (network, points) = space.fragment_with_masks(edge, candidate, channels[from], channels[to])?;
+                let (network, points) = space.fragment_with_masks(edge, candidate, channels(from), channels(to))?;
                 let follows = |end: End| match end {
                     End::Source => masked(from),
                     End::Target => masked(to),
                 };
                 let masks: Vec<_> = points.iter().filter(|point| follows(point.end)).map(|point| point.node).collect();
-                Ok(Some(Kept::of(&network, &masks)))
+                let kept = Kept::of(&network, &masks);
+                let packs =
+                    candidate.copies(edge.stride) && matches!(from, Width::Sum(_)) && from != to && masked(from);
+                Ok(Some(if packs { kept.packed(channels(from) * space.join(edge.from).side.pow(2)) } else { kept }))
             };
             edges.push(space.candidates(edge).iter().map(kept).collect::<Result<Vec<_>, _>>()?);
         }
-        let last = channels[space.join(space.last()).width.0];
+        let last = channels(space.join(space.last()).width);
         let mut inventory = Self {
             runs: edges.iter().map(|candidates| vec![true; candidates.len()]).collect(),
             edges,
             ends: space.edges.iter().map(|edge| (edge.from.0, edge.to.0)).collect(),
-            maps: space.joins.iter().map(|join| channels[join.width.0] * join.side * join.side).collect(),
+            maps: space.joins.iter().map(|join| channels(join.width) * join.side * join.side).collect(),
             classifier: Kept::of(&space.classifier_fragment(last)?, &[]),
             precision,
         };
@@ -357,6 +357,30 @@ classifier: global-pool
         assert_eq!(settled.weight_step(3), open.weight_step(3));
         // 4 to 8 channels: 3 x 3 x 4 x 8 + 16 weights, a classifier of 8 x 2 + 2; no other convolution.
         assert_eq!(settled.weight_step(3).moments, Bytes(4 * (116 + 288 + 16 + 18)));
+    }
+
+    #[test]
+    fn a_concatenation_is_a_map_of_all_its_parts() {
+        let text = "
+stem: [{ conv: { kernel: 3, width: 4 } }]
+body:
+  cells:
+    inputs: [a]
+    nodes: [{ name: t, from: [a] }, { name: u, from: [a] }]
+    output: [t, u]
+    candidates: [conv: { kernel: 1 }]
+    width: { min: 4, max: 8, step: 4 }
+    stack: [{ cells: { count: 2 } }]
+classifier: global-pool
+";
+        let file: SpaceFile = load::parse(text, "space").unwrap();
+        let input = Shape::new(&[3, 8, 8]).unwrap();
+        let space = file.into_space(&Setting { name: "s", origin: "space", input, classes: 2 }).unwrap();
+        let widths = Inventory::new(&space, Running::Widths { operators: None }, Precision::Float32).unwrap();
+        // Of 64 pixels: the image, the stem, t and u of 8 channels each, and 16 of both; then once more.
+        assert_eq!(widths.maps, [3, 4, 8, 8, 16, 8, 8, 16].map(|channels| 64 * channels));
+        // The convolutions of the second cell read the first concatenation; of the second nothing needs the values.
+        assert_eq!([widths.join_bytes(4, 1), widths.join_bytes(7, 1)], [4 * 64 * 16, 0]);
     }
 
     #[test]

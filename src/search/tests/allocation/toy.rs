@@ -12,8 +12,8 @@ use crate::cost::{CostKind, CostModel, Probabilities};
 use crate::network::Shape;
 use crate::record::{AllocationDecision, AllocationKind, SearchEpoch};
 use crate::space::{
-    Architecture, Candidate, Classifier, Edge, Join, JoinId, OperatorChoice, OperatorId, Order, Space, WidthChoice,
-    WidthId,
+    Architecture, Candidate, Classifier, Edge, Join, JoinId, Merge, OperatorChoice, OperatorId, Order, Space,
+    WidthChoice, WidthId,
 };
 use crate::units::Bytes;
 
@@ -26,7 +26,8 @@ pub(super) fn chain(options: &[u64]) -> Space {
     let sides = [32, 32, 32, 16, 16, 8, 8];
     let joins = sides.iter().enumerate().map(|(place, &side)| Join {
         name: format!("join{place}"),
-        width: WidthId(place),
+        width: WidthId(place).into(),
+        merge: Merge::Sum,
         side,
     });
     let width = |place: usize| WidthChoice {
@@ -45,6 +46,7 @@ pub(super) fn chain(options: &[u64]) -> Space {
         name: "toy".to_owned(),
         input: Shape::new(&[128, 32, 32]).unwrap(),
         classes: 1,
+        sums: Vec::new(),
         joins: joins.collect(),
         widths: (0..sides.len()).map(width).collect(),
         operators: vec![OperatorChoice { name: "conv".to_owned(), candidates: vec![conv] }],
