@@ -15,7 +15,7 @@ use systole::estimate::Target;
 use systole::jobs::{Job, Overrides};
 use systole::search::{At, Choices, EpochReport, Observer, Search, Stage, TaskGradient, TaskLoss};
 use systole::supernet::memory::{Budget, MemoryPlan, Running};
-use systole::supernet::{Supernet, SupernetError, SupernetSettings, Together};
+use systole::supernet::{Sizes, Supernet, SupernetError, SupernetSettings, Together};
 use systole::torch::{self, Precision, memory};
 use tch::Device;
 
@@ -143,6 +143,7 @@ fn measure(name: &str) {
         layout: Layout::ChannelsLast,
         augment: Augment::STANDARD,
         together: [Together::WHOLE; 2],
+        sizes: Sizes::Widest,
     };
     let target = Target { timing: job.timing, ..Target::of(&job.accelerator) };
     let cost = CostModel::new(&job.space, &target, job.pricing()).expect("the shipped space fits");

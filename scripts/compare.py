@@ -3,10 +3,11 @@
 
     scripts/compare.py plan                          what would run, and for how long
     scripts/compare.py run DATA [--out DIR] [--jobs N]   runs it; repeat it to go on where it was stopped
-    scripts/compare.py report [--out DIR]            runs.csv, fronts.svg, figures.md from what is finished
+    scripts/compare.py report [--out DIR]            runs.csv and figures.md from what is finished
 
 DATA is the folder with cifar-10-batches-bin or the archive. Every run is one `systole search` of one thread; equal
-seeds draw equal splits and first weights. SYSTOLE names the command (target/release/systole).
+seeds draw equal splits and first weights. What a finished run came to is kept in DIR/rows, and is not run again.
+SYSTOLE names the command (target/release/systole).
 """
 
 import argparse
@@ -54,18 +55,23 @@ def priced(cost: str, *more: str) -> Method:
     return Method(cost, (f"objective.cost={cost}", *more), (0.02, 0.08, 0.3), 2.7)
 
 
+ACCELERATOR = "small-32x32"
 # The table that `lookup` reads; written once by the command itself.
 TABLE = "lookup.json"
+# What `roofline` searches on: the same array with a bandwidth, without which it has no roof. 64 MACs a byte at the ridge,
+# so that layers of this space lie on both sides of it. Its networks are judged on the array of the others.
+ROOFED = "bandwidth.yaml"
+BANDWIDTH = "memory: { bandwidth-gb-per-s: 16 }"
 METHODS = (
     priced("expected"),
     priced("smooth-ceil"),
-    priced("roofline"),
+    priced("roofline", f"accelerator={{folder}}/{ROOFED}"),
     priced("flops"),
     priced("lookup", f"objective.lookup-table={{folder}}/{TABLE}"),
     # As published, without a price of hardware. All candidates run in a step, which takes seven times as long.
     Method("darts", ("search.method=darts", "search.operators.epochs=2", "search.operators.warm-up-epochs=0"), (0.0,), 8.0),
     Method("gdas", ("search.method=gdas",), (0.0,), 2.7),
-    Method("random", ("search.method=random", "search.random.budget={ seconds: 90 }", "search.random.epochs=1"), (0.02, 0.08, 0.3), 2.7),
+    Method("random", ("search.method=random", "search.random.budget={ networks: 10 }", "search.random.epochs=1"), (0.02, 0.08, 0.3), 2.7),
 )
 
 
@@ -103,64 +109,80 @@ def search(run: Run, data: Path, folder: Path) -> None:
     arguments += ["--threads", "1", "--resume"]
     for setting in (f"name={run.name}", *COMMON, *run.method.settings, f"objective.lambda={run.weight:g}"):
         arguments += ["--set", setting.replace("{folder}", str(folder.resolve()))]
-    with open(folder / f"{run.name}.log", "w") as log:
-        code = subprocess.run(arguments, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT).returncode
+    with open(folder / f"{run.name}.log", "a") as log:
+        process = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    add_cpu_seconds(folder / f"{run.name}.cpu", used.ru_utime + used.ru_stime)
     if code == 130:
         raise KeyboardInterrupt
     print(f"{run.name}: {'done' if code in (0, 1) else f'exit code {code}, see {log.name}'}", flush=True)
 
 
+def add_cpu_seconds(file: Path, seconds: float) -> None:
+    """Seconds of one core over all sittings of a run: they do not depend on what else the machine does."""
+    before = float(file.read_text()) if file.exists() else 0.0
+    file.write_text(f"{before + seconds:.1f}\n")
+
+
 def run_all(data: Path, folder: Path, jobs: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / TABLE).exists():
-        accelerator = "small-32x32"
-        arguments = ["estimate", "--lookup-table", str(folder / TABLE), "--space", JOB, "--accel", accelerator]
+        arguments = ["estimate", "--lookup-table", str(folder / TABLE), "--space", JOB, "--accel", ACCELERATOR]
         subprocess.run([command(), *arguments], cwd=ROOT, check=True)
-    left = [run for run in runs() if not (folder / run.name / "judged.json").exists()]
+    if not (folder / ROOFED).exists():
+        shipped = (ROOT / f"accel-models/{ACCELERATOR}.yaml").read_text()
+        (folder / ROOFED).write_text(shipped.replace(f"name: {ACCELERATOR}", "name: bandwidth") + BANDWIDTH + "\n")
+    left = [run for run in runs() if not kept(run, folder).exists()]
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for done in [pool.submit(one, run, data, folder) for run in left]:
-            done.result()
+        try:
+            for done in [pool.submit(one, run, data, folder) for run in left]:
+                done.result()
+        except BaseException:
+            # Those under way end by the same signal, and keep where they stand.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def one(run: Run, data: Path, folder: Path) -> None:
     search(run, data, folder)
-    out = folder / run.name
-    if (out / "network.yaml").exists():
-        judge(out)
+    summary = folder / run.name / "summary.json"
+    if summary.exists() and json.loads(summary.read_text())["stop_reason"] != "interrupted":
+        keep(run, folder)
 
 
-def judge(out: Path) -> None:
-    """Latency of the network found under each model of time, ms: `judged.json`."""
-    accelerator = json.loads((out / "summary.json").read_text())["accelerator"]
-    judged = {}
+def kept(run: Run, folder: Path) -> Path:
+    return folder / "rows" / f"{run.name}.json"
+
+
+def judged(out: Path) -> dict[str, float]:
+    """Latency, us, and utilization of the network found, under each model of time."""
+    cells = {}
     for timing in JUDGES:
-        arguments = [command(), "estimate", str(out / "network.yaml"), "--accel", accelerator, "--timing", timing, "--json"]
+        arguments = [command(), "estimate", str(out / "network.yaml"), "--accel", ACCELERATOR, "--timing", timing, "--json"]
         text = subprocess.run(arguments, cwd=ROOT, check=True, capture_output=True, text=True).stdout
         total = json.loads(text)[0]["total"]
-        judged[timing] = {"latency_ms": total["latency_ms"], "utilization": total["overall_utilization"]}
-    text = json.dumps(judged, indent=1) + "\n"
-    part = out / "judged.json.part"
-    part.write_text(text)
-    part.rename(out / "judged.json")
+        cells[f"{timing}_us"] = total["latency_ms"] * 1e3
+        cells[f"{timing}_utilization"] = total["overall_utilization"]
+    return cells
 
 
-def row(run: Run, folder: Path) -> dict[str, object] | None:
+def keep(run: Run, folder: Path) -> None:
+    """What the finished run came to, as a row."""
     out = folder / run.name
-    if not (out / "judged.json").exists():
-        return None
     summary = json.loads((out / "summary.json").read_text())
-    if summary["stop_reason"] == "interrupted":
-        return None
-    judged = json.loads((out / "judged.json").read_text())
     cells: dict[str, object] = {"method": run.method.name, "lambda": run.weight, "seed": run.seed}
     cells["accuracy"] = summary["accuracy"]["test"]
-    for timing in JUDGES:
-        cells[f"{timing}_us"] = judged[timing]["latency_ms"] * 1e3
-        cells[f"{timing}_utilization"] = judged[timing]["utilization"]
+    cells |= judged(out)
     for key in ("macs", "params", "search_seconds", "train_seconds"):
         cells[key] = summary[key]
+    cells["cpu_seconds"] = float((folder / f"{run.name}.cpu").read_text())
     cells["peak_mib"] = round(summary["peak_memory_bytes"] / 2**20)
-    return cells
+    to = kept(run, folder)
+    to.parent.mkdir(exist_ok=True)
+    part = to.with_suffix(".part")
+    part.write_text(json.dumps(cells, indent=1) + "\n")
+    part.rename(to)
 
 
 def front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -224,7 +246,7 @@ def spread(values: list[float], digits: int) -> str:
 
 
 def report(folder: Path) -> None:
-    rows = [cells for run in runs() if (cells := row(run, folder))]
+    rows = [json.loads(kept(run, folder).read_text()) for run in runs() if kept(run, folder).exists()]
     if not rows:
         sys.exit(f"compare.py: no finished run in {folder}; start them with `run`")
     with open(folder / "runs.csv", "w", newline="") as file:
@@ -234,8 +256,8 @@ def report(folder: Path) -> None:
     lines = [
         f"{len(rows)} of {len(runs())} runs; mean (sample deviation) over the seeds.",
         "",
-        "| method | lambda | n | test accuracy, % | latency, us (`ideal`) | utilization, % | latency, us (`pipelined`) | parameters | search, s | training, s | peak memory, MiB |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| method | lambda | n | test accuracy, % | latency, us (`ideal`) | utilization, % | latency, us (`pipelined`) | parameters | search, s | training, s | both, s of a core | peak memory, MiB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for method in METHODS:
         for weight in method.lambdas:
@@ -247,7 +269,7 @@ def report(folder: Path) -> None:
                 f"| `{method.name}` | {weight:g} | {len(group)} | {spread(column('accuracy', 100), 2)} "
                 f"| {spread(column('ideal_us'), 2)} | {spread(column('ideal_utilization', 100), 1)} "
                 f"| {spread(column('pipelined_us'), 2)} | {spread(column('params'), 0)} "
-                f"| {spread(column('search_seconds'), 0)} | {spread(column('train_seconds'), 0)} "
+                f"| {spread(column('search_seconds'), 0)} | {spread(column('train_seconds'), 0)} | {spread(column('cpu_seconds'), 0)} "
                 f"| {max(column('peak_mib'))} |"
             )
     for latency, title in (("ideal_us", "the timing of the search"), ("pipelined_us", "`pipelined`"), ("scale-sim_us", "`scale-sim`")):

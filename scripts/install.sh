@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # scripts/install.sh [--check] PREFIX: copies the release build and the libraries that it needs, as real files, into
-# PREFIX/bin and PREFIX/lib/systole. Called by `make install`, which builds first. --check only looks at PREFIX.
+# PREFIX/bin and PREFIX/lib/systole: as `systole-torch`, beside a small `systole` without libtorch, which starts at once
+# and becomes the other where something is to be trained. Called by `make install`, which builds the large one first.
+# --check only looks at PREFIX.
 set -euo pipefail
 
 die() { printf 'install: %s\n' "$*" >&2; exit 2; }
@@ -56,7 +58,9 @@ done <<<"$found"
 if [ -d "$libtorch/../licenses" ]; then
     cp -R "$libtorch/../licenses" "$prefix/lib/systole/"
 fi
-put 755 "$binary" "$prefix/bin/systole"
+cargo build --release --no-default-features --features cli --target-dir "$target/without-torch"
+put 755 "$binary" "$prefix/bin/systole-torch"
+put 755 "$target/without-torch/release/systole" "$prefix/bin/systole"
 
 echo "installed $prefix/bin/systole with its libraries in $prefix/lib/systole" >&2
 case ":$PATH:" in

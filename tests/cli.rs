@@ -776,6 +776,30 @@ mod usage {
         );
     }
 
+    #[cfg(not(feature = "torch"))]
+    #[test]
+    fn search_is_left_to_the_program_that_trains_where_it_lies_beside() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = TempDir::new().unwrap();
+        let [this, training] = ["systole", "systole-torch"].map(|name| folder.path().join(name));
+        fs::copy(env!("CARGO_BIN_EXE_systole"), &this).unwrap();
+        let arguments = ["--quiet", "search", "a job.yaml", "--seed", "3"];
+        let run = || Ran::of(Command::new(&this).args(arguments).env_remove("OMP_WAIT_POLICY").output().unwrap());
+
+        fs::write(&training, "#!/bin/sh\nprintf '%s|' $GOMP_SPINCOUNT \"$@\"\nexit 7\n").unwrap();
+        let ran = run();
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+        assert!(
+            ran.stderr.starts_with(&format!("error: {}: cannot be started: ", training.display())),
+            "{}",
+            ran.stderr
+        );
+
+        fs::set_permissions(&training, fs::Permissions::from_mode(0o755)).unwrap();
+        let ran = run();
+        assert_eq!((ran.code, ran.stdout.as_str()), (7, "10000|--quiet|search|a job.yaml|--seed|3|"));
+    }
+
     #[test]
     fn a_search_goes_on_or_starts_anew_not_both() {
         let ran = systole(&["search", "a.yaml", "--resume", "--force"]);

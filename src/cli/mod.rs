@@ -6,7 +6,6 @@ mod check;
 mod estimate;
 mod numbers;
 mod pareto;
-#[cfg(feature = "torch")]
 mod process;
 #[cfg(feature = "torch")]
 mod progress;

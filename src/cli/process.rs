@@ -1,6 +1,8 @@
-//! What must be settled before libtorch's threads exist.
+//! Turning into another program while staying the same process, so that signals reach it.
 
+use std::io;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
 /// How long waiting OpenMP threads spin before they sleep, read when the OpenMP library loads. Its own default spins so
@@ -9,13 +11,52 @@ const SPIN_COUNT: (&str, &str) = ("GOMP_SPINCOUNT", "10000");
 /// A user's own word on the same matter.
 const WAIT_POLICY: &str = "OMP_WAIT_POLICY";
 
-/// Replaces this process by itself, once, with a short spin of OpenMP threads, unless the user has chosen. It stays the
-/// same process, so that signals reach it.
+/// Becomes `program`, with the arguments of this one and a short spin of OpenMP threads, unless the user has chosen.
+/// Comes back only where that fails.
+fn turn_into(program: &Path) -> io::Error {
+    let mut arguments = std::env::args_os();
+    let mut command = Command::new(program);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    if !waiting_is_settled() {
+        command.env(SPIN_COUNT.0, SPIN_COUNT.1);
+    }
+    command.args(arguments).exec()
+}
+
+fn waiting_is_settled() -> bool {
+    [SPIN_COUNT.0, WAIT_POLICY].into_iter().any(|name| std::env::var_os(name).is_some())
+}
+
+/// Begins anew, once, where it is not settled how OpenMP threads wait; to be called before libtorch's threads exist.
+#[cfg(feature = "torch")]
 pub(super) fn spin_shortly() {
-    if [SPIN_COUNT.0, WAIT_POLICY].into_iter().any(|name| std::env::var_os(name).is_some()) {
+    if waiting_is_settled() {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };
     // Comes back only where it fails; then threads spin for longer, which is right all the same.
-    let _error = Command::new(program).args(std::env::args_os().skip(1)).env(SPIN_COUNT.0, SPIN_COUNT.1).exec();
+    let _error = turn_into(&program);
+}
+
+/// Becomes the program that trains, where it lies beside this one: `make install` puts it there, so that only what
+/// trains waits for libtorch to load.
+///
+/// # Errors
+/// Where it is not there, or does not start.
+#[cfg(not(feature = "torch"))]
+pub(super) fn train() -> anyhow::Error {
+    const TRAINING: &str = "systole-torch";
+    let program = std::env::current_exe().map(|this| this.with_file_name(TRAINING));
+    match program {
+        Ok(program) if program.exists() => {
+            let reason = turn_into(&program);
+            anyhow::anyhow!("{}: cannot be started: {reason}", program.display())
+        }
+        Ok(_) | Err(_) => anyhow::anyhow!(
+            "this `systole` was installed without training; in a clone run `make install PREFIX=DIR`, or `make search` \
+             to try it"
+        ),
+    }
 }

@@ -112,16 +112,13 @@ impl Args {
     }
 }
 
-/// Runs the job.
+/// Leaves the job to the program that trains.
 ///
 /// # Errors
-/// Always: this program was built without training.
+/// Where that is not installed; else this does not come back.
 #[cfg(not(feature = "torch"))]
 pub fn run(_: Args, _: Notes) -> anyhow::Result<End> {
-    anyhow::bail!(
-        "this `systole` was installed without training; in a clone run `make install PREFIX=DIR`, or `make search` to \
-         try it"
-    )
+    Err(super::process::train())
 }
 
 /// Runs the job.

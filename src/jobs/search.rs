@@ -31,7 +31,7 @@ use crate::search::repair::Repaired;
 use crate::search::{self, Driven, Search, SearchError};
 use crate::space::{DeriveError, Space};
 use crate::supernet::memory::PlanError;
-use crate::supernet::{Supernet, SupernetError, SupernetSettings};
+use crate::supernet::{Sizes, Supernet, SupernetError, SupernetSettings};
 use crate::torch::file::TensorFileError;
 use crate::torch::{self, DeviceChoice, Precision, TorchError};
 use crate::train::{Recipe, TrainError};
@@ -229,9 +229,6 @@ pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> R
     let Space { input, classes, .. } = &job.space;
     if input.dims() != IMAGE.as_slice() || *classes != CLASSES {
         return Err(SearchJobError::OtherImages { input: input.clone(), classes: *classes });
-    }
-    if job.settings.allocation.is_some() {
-        return Err(SearchError::Rigid.into());
     }
     let pixels = pixels(job, options.data.as_deref())?;
     let dataset = Dataset::new(&pixels, device)?;
@@ -457,6 +454,7 @@ impl Run<'_> {
             layout: Layout::ChannelsLast,
             augment: augment(self.job.file.data.augment),
             together: self.plans.together(),
+            sizes: if self.job.settings.allocation.is_some() { Sizes::Allocated } else { Sizes::Widest },
         }
     }
 

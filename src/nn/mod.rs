@@ -3,6 +3,9 @@
 //! Supernet candidates and final networks are the same thing here: a [`Network`] with tensors.
 
 mod init;
+mod resize;
+
+pub use resize::Block;
 
 use tch::{Device, Kind, Tensor};
 

@@ -95,3 +95,186 @@ fn equal_seeds_give_equal_tensors_and_loading_copies_them() {
     assert!(other.tensors().next().unwrap().1.equal(&kept[0].1));
     assert_eq!(other.load(|_| None).unwrap_err().to_string(), "tensor `c.weight`: missing");
 }
+
+mod of_other_widths {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A convolution, a separable one, a head: all that counts channels in a tensor.
+    fn network(inner: u64, outer: u64) -> Network {
+        let text = format!(
+            "version: 1
+name: n
+input: [3, 6, 6]
+nodes:
+  - {{ name: a, op: {{ conv2d: {{ out-channels: {inner}, kernel: 3, padding: 1 }} }} }}
+  - {{ name: b, op: batch-norm }}
+  - {{ name: c, op: relu }}
+  - {{ name: d, op: {{ conv2d: {{ out-channels: {inner}, kernel: 3, padding: 1, groups: {inner} }} }} }}
+  - {{ name: e, op: batch-norm }}
+  - {{ name: f, op: {{ conv2d: {{ out-channels: {outer}, kernel: 1, bias: true }} }} }}
+  - {{ name: g, op: batch-norm }}
+  - {{ name: h, op: flatten }}
+  - {{ name: i, op: {{ linear: {{ out-features: 4 }} }} }}
+"
+        );
+        Network::parse(&text, "n").unwrap()
+    }
+
+    const IMAGE: [Block; 1] = [Block { from: 0, to: 0, length: 3 }];
+
+    fn images() -> Tensor {
+        Tensor::arange(2 * 3 * 36, (Kind::Float, Device::Cpu)).sin().view([2, 3, 6, 6])
+    }
+
+    /// Every tensor as it is, by name.
+    fn all(module: &Module) -> Vec<(String, Vec<i64>, Vec<f64>)> {
+        module.tensors().map(|(name, tensor)| (name.to_owned(), tensor.size(), values(&tensor.detach()))).collect()
+    }
+
+    #[test]
+    fn a_slice_is_the_network_of_the_first_channels_and_learns_for_the_whole() {
+        let wide = Module::new(&network(6, 8), Device::Cpu, 1).unwrap();
+        let narrow = network(4, 3);
+        let slice = wide.sliced(&narrow, &IMAGE).unwrap();
+        let mut own = Module::new(&narrow, Device::Cpu, 2).unwrap();
+        let first: Vec<(String, Tensor)> = slice.tensors().map(|(name, t)| (name.to_owned(), t.detach())).collect();
+        own.load(|name| first.iter().find(|(n, _)| n == name).map(|(_, t)| t.shallow_clone())).unwrap();
+        let output = slice.run(&images(), Phase::Batch);
+        assert_eq!(values(&output.detach()), values(&own.run(&images(), Phase::Batch).detach()));
+
+        output.sum(Kind::Float).backward();
+        own.run(&images(), Phase::Batch).sum(Kind::Float).backward();
+        for (whole, own) in wide.parameters().iter().zip(own.parameters()) {
+            let (gradient, wanted) = (whole.grad(), own.grad());
+            let mut open = gradient.shallow_clone();
+            for (dimension, length) in own.size().into_iter().enumerate() {
+                open = open.narrow(dimension as i64, 0, length);
+            }
+            assert!(open.allclose(&wanted, 1e-4, 1e-5, false));
+            let rest = gradient.abs().sum(Kind::Double) - open.abs().sum(Kind::Double);
+            assert!(rest.double_value(&[]).abs() < 1e-4, "what is not in the slice has no gradient");
+        }
+    }
+
+    #[test]
+    fn a_slice_is_never_wider_than_the_whole() {
+        let wide = Module::new(&network(6, 8), Device::Cpu, 1).unwrap();
+        let error = wide.sliced(&network(7, 8), &IMAGE).unwrap_err().to_string();
+        assert_eq!(error, "tensor `a.weight`: has 6 along dimension 0, and 7 are asked for");
+    }
+
+    #[test]
+    fn what_has_grown_does_what_it_did_to_the_bit_on_its_former_channels() {
+        let mut before = Module::new(&network(4, 3), Device::Cpu, 1).unwrap();
+        let trained = |tensor: &Tensor| {
+            tensor + 0.1 * Tensor::arange(tensor.numel() as i64, (Kind::Float, Device::Cpu)).cos().view_as(tensor)
+        };
+        before.change(trained).unwrap();
+        let after = before.resized(&network(7, 5), &IMAGE, 9).unwrap();
+        for phase in [Phase::Batch, Phase::Train, Phase::Evaluate] {
+            let again = after.sliced(&network(4, 3), &IMAGE).unwrap().run(&images(), phase);
+            assert_eq!(values(&before.run(&images(), phase).detach()), values(&again.detach()), "{phase:?}");
+        }
+        // At its full width nothing that reads the new channels hears of them, but for the order of sums.
+        let whole = after.run(&images(), Phase::Batch);
+        assert!(whole.allclose(&before.run(&images(), Phase::Batch), 1e-4, 1e-4, false));
+        let filters = after.tensors().find(|(name, _)| *name == "a.weight").unwrap().1;
+        assert!(filters.narrow(0, 4, 3).abs().min().double_value(&[]) > 0.0, "new filters are drawn");
+        assert!(after.parameters().iter().all(|p| p.requires_grad() && p.is_leaf()));
+    }
+
+    #[test]
+    fn growing_and_shrinking_back_changes_nothing() {
+        let before = Module::new(&network(4, 3), Device::Cpu, 1).unwrap();
+        let back = before.resized(&network(9, 6), &IMAGE, 9).unwrap().resized(&network(4, 3), &IMAGE, 10).unwrap();
+        assert_eq!(all(&before), all(&back));
+    }
+
+    #[test]
+    fn moments_grow_by_zeros_and_keep_what_they_had() {
+        let before = Module::new(&network(4, 3), Device::Cpu, 1).unwrap();
+        let moments: Vec<Tensor> = before.parameters().iter().map(|p| p.detach() + 1.0).collect();
+        let grown = before.resized_moments(&moments, &network(7, 5), &IMAGE).unwrap();
+        let parameters = before.resized(&network(7, 5), &IMAGE, 3).unwrap().parameters();
+        for ((moment, old), parameter) in grown.iter().zip(&moments).zip(&parameters) {
+            assert_eq!(moment.size(), parameter.size());
+            // All that is there is what was there.
+            assert_eq!(moment.abs().sum(Kind::Double), old.abs().sum(Kind::Double));
+            assert!(!moment.requires_grad());
+        }
+        let back = before.resized(&network(7, 5), &IMAGE, 3).unwrap().resized_moments(&grown, &network(4, 3), &IMAGE);
+        for (moment, old) in back.unwrap().iter().zip(&moments) {
+            assert_eq!(values(moment), values(old));
+        }
+    }
+
+    /// A reader of a concatenation: depthwise, then 1x1, then flat.
+    fn reader(channels: u64) -> Network {
+        let text = format!(
+            "version: 1
+name: n
+input: [{channels}, 4, 4]
+nodes:
+  - {{ name: a, op: {{ conv2d: {{ out-channels: {channels}, kernel: 3, padding: 1, groups: {channels} }} }} }}
+  - {{ name: b, op: batch-norm }}
+  - {{ name: c, op: {{ conv2d: {{ out-channels: 5, kernel: 1 }} }}, inputs: [b] }}
+  - {{ name: d, op: flatten, inputs: [b] }}
+  - {{ name: e, op: {{ linear: {{ out-features: 4 }} }} }}
+  - {{ name: f, op: flatten, inputs: [c] }}
+  - {{ name: g, op: {{ linear: {{ out-features: 4 }} }} }}
+  - {{ name: h, op: add, inputs: [e, g] }}
+"
+        );
+        Network::parse(&text, "n").unwrap()
+    }
+
+    #[test]
+    fn a_part_of_a_concatenation_grows_at_its_place() {
+        // Two parts of 2 and 3 channels, of which the first grows to 4.
+        let mut before = Module::new(&reader(5), Device::Cpu, 1).unwrap();
+        before.change(|tensor| tensor + 0.3 * tensor.cos()).unwrap();
+        let moved = [Block { from: 0, to: 0, length: 2 }, Block { from: 2, to: 4, length: 3 }];
+        let after = before.resized(&reader(7), &moved, 2).unwrap();
+        let images = Tensor::arange(2 * 7 * 16, (Kind::Float, Device::Cpu)).sin().view([2, 7, 4, 4]);
+        let former = Tensor::cat(&[images.narrow(1, 0, 2), images.narrow(1, 4, 3)], 1);
+        let wanted = before.run(&former, Phase::Batch);
+        // Nothing reads the new channels, whatever they hold.
+        assert!(after.run(&images, Phase::Batch).allclose(&wanted, 1e-4, 1e-5, false));
+        // The slice without them is the former module, to the bit.
+        let back = moved.map(|Block { from, to, length }| Block { from: to, to: from, length });
+        let slice = after.sliced(&reader(5), &back).unwrap();
+        assert_eq!(values(&slice.run(&former, Phase::Batch).detach()), values(&wanted.detach()));
+        assert_eq!(all(&after.resized(&reader(5), &back, 3).unwrap()), all(&before));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+        /// 20 x 50 resizes.
+        #[test]
+        fn random_resizes_keep_every_shape_and_what_was_never_cut(
+            sizes in prop::collection::vec((1u64..12, 1u64..12), 50),
+            layout in any::<bool>(),
+        ) {
+            let mut module = Module::new(&network(5, 5), Device::Cpu, 1).unwrap();
+            if layout {
+                crate::torch::make_channels_last(&module.parameters()).unwrap();
+            }
+            let first = module.tensors().find(|(name, _)| *name == "f.weight").unwrap().1.copy();
+            let (mut least_in, mut least_out) = (5, 5);
+            for (seed, &(inner, outer)) in sizes.iter().enumerate() {
+                let network = network(inner, outer);
+                module = module.resized(&network, &IMAGE, seed as u64).unwrap();
+                (least_in, least_out) = (least_in.min(inner), least_out.min(outer));
+                let wanted = Module::new(&network, Device::Cpu, 0).unwrap();
+                let shapes = |module: &Module| -> Vec<_> { module.tensors().map(|(n, t)| (n.to_owned(), t.size())).collect() };
+                prop_assert_eq!(shapes(&module), shapes(&wanted));
+                let block = |t: &Tensor| values(&t.detach().narrow(0, 0, least_out as i64).narrow(1, 0, least_in as i64).contiguous());
+                let now = module.tensors().find(|(name, _)| *name == "f.weight").unwrap().1;
+                prop_assert_eq!(block(&first), block(&now));
+                prop_assert!(module.run(&images(), Phase::Batch).isfinite().all().int64_value(&[]) == 1);
+            }
+        }
+    }
+}

@@ -38,8 +38,11 @@ pub(super) struct Mixing<'a> {
     pub(super) flat: Tensor,
     /// Weights of each width choice, `[options]`.
     pub(super) widths: Vec<Tensor>,
-    /// Mask of each width choice that is searched now, `[channels]`.
+    /// Mask of each width choice that is searched now, `[channels]`; none where [`Mixing::channels`] slices.
     pub(super) masks: Vec<Option<Tensor>>,
+    /// Channels of each width choice, where every one of them is certain and nothing is differentiated by them: then the
+    /// pass runs on slices of that many channels, and no masks.
+    pub(super) channels: Option<Vec<u64>>,
 }
 
 impl<'a> Mixing<'a> {
@@ -54,17 +57,19 @@ impl<'a> Mixing<'a> {
         let numbers: Vec<f32> = choices.weights.widths.iter().flatten().map(|&weight| weight as f32).collect();
         let learns = differentiated == Differentiated::ByWidths;
         let flat = Tensor::f_from_slice(&numbers)?.f_to_device(device)?.f_set_requires_grad(learns)?;
+        let channels = if learns { None } else { net.certain(&choices.weights.widths) };
         let mut first = 0;
         let mut widths = Vec::with_capacity(net.masks().len());
         let mut masks = Vec::with_capacity(net.masks().len());
         for (choice, prefixes) in choices.weights.widths.iter().zip(net.masks()) {
             let options = choice.len() as i64;
             let weight = flat.f_narrow(0, first, options)?;
-            masks.push(prefixes.as_ref().map(|prefixes| weight.f_matmul(prefixes)).transpose()?);
+            let prefixes = prefixes.as_ref().filter(|_| channels.is_none());
+            masks.push(prefixes.map(|prefixes| weight.f_matmul(prefixes)).transpose()?);
             widths.push(weight);
             first += options;
         }
-        Ok(Self { choices, differentiated, flat, widths, masks })
+        Ok(Self { choices, differentiated, flat, widths, masks, channels })
     }
 
     /// Whether candidates that do not run have a gradient as well.

@@ -3,6 +3,7 @@
 //! Weights learn on the training split, choices on the selection split. Width masks are prefixes, and stand after batch
 //! norm: before it they would have no gradient, since batch norm cancels a channel's scale.
 
+mod elastic;
 mod gradient;
 mod masks;
 pub mod memory;
@@ -19,7 +20,7 @@ use crate::data::{Augment, Batch, DataError, Epoch, Layout, Loader, Order, Split
 use crate::network::NetworkError;
 use crate::nn::{NnError, hits};
 use crate::record::nullable_number as number;
-use crate::search::{At, Choices, EpochReport, Stage, TaskGradient, TaskLoss, WeightSettings};
+use crate::search::{At, Choices, Elastic, EpochReport, Stage, TaskGradient, TaskLoss, WeightSettings};
 use crate::space::{DeriveError, Space};
 use crate::torch::file::{self, TensorFileError};
 use crate::torch::memory::trim;
@@ -75,6 +76,17 @@ pub struct SupernetSettings {
     pub augment: Augment,
     /// How many images go through together in the stage of each number.
     pub together: [Together; 2],
+    /// Which tensors a width stage holds.
+    pub sizes: Sizes,
+}
+
+/// Which tensors a width stage holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sizes {
+    /// Those of the widest options; what is differentiated by widths, or mixes several, runs under masks.
+    Widest,
+    /// Those that [`Elastic`](crate::search::Elastic) asks for; every pass runs at one option of each width.
+    Allocated,
 }
 
 /// How many images go through the supernet together.
@@ -104,7 +116,9 @@ pub struct Supernet<'a> {
 /// The stage that is entered.
 #[derive(Debug)]
 struct Now<'a> {
-    /// Number of the stage.
+    /// The stage.
+    entered: Stage,
+    /// Its number.
     stage: u64,
     /// What its architecture steps ask for.
     asked: Differentiated,
@@ -221,6 +235,26 @@ impl<'a> Supernet<'a> {
         Ok(read?)
     }
 
+    /// The beginning of `stage`, with tensors of the options `sizes` where they are allocated.
+    fn entered(&self, stage: Stage, sizes: Option<Vec<usize>>) -> Result<Now<'a>, SupernetError> {
+        let seed = mix(&[self.settings.seed, stage.number()]);
+        let net = Net::new(self.space, &stage, sizes, self.device(), seed)?;
+        let parameters = net.parameters();
+        if self.settings.layout == Layout::ChannelsLast {
+            make_channels_last(&parameters)?;
+        }
+        trim();
+        Ok(Now {
+            stage: stage.number(),
+            asked: Differentiated::by_choices_of(&stage),
+            entered: stage,
+            net,
+            sgd: Sgd::new(parameters, sgd_config(&self.settings.weights))?,
+            epoch: None,
+            sums: Sums::new(self.device()),
+        })
+    }
+
     fn device(&self) -> tch::Device {
         self.loader.device()
     }
@@ -330,28 +364,20 @@ impl Now<'_> {
     }
 }
 
+fn sgd_config(settings: &WeightSettings) -> SgdConfig {
+    let WeightSettings { momentum, weight_decay, clip, .. } = *settings;
+    SgdConfig { momentum, weight_decay, nesterov: false, clip: Some(clip) }
+}
+
 impl TaskLoss for Supernet<'_> {
     type Error = SupernetError;
 
     fn enter(&mut self, stage: &Stage) -> Result<(), SupernetError> {
         self.now = None;
-        let net = Net::new(self.space, stage, self.device(), mix(&[self.settings.seed, stage.number()]))?;
-        let parameters = net.parameters();
-        if self.settings.layout == Layout::ChannelsLast {
-            make_channels_last(&parameters)?;
-        }
-        trim();
-        let WeightSettings { momentum, weight_decay, clip, .. } = self.settings.weights;
-        let config = SgdConfig { momentum, weight_decay, nesterov: false, clip: Some(clip) };
-        let sgd = Sgd::new(parameters, config)?;
-        self.now = Some(Now {
-            stage: stage.number(),
-            asked: Differentiated::by_choices_of(stage),
-            net,
-            sgd,
-            epoch: None,
-            sums: Sums::new(self.device()),
-        });
+        let allocated = matches!(stage, Stage::Widths { .. }) && self.settings.sizes == Sizes::Allocated;
+        // The least, until it is said what is needed.
+        let sizes = allocated.then(|| vec![0; self.space.widths.len()]);
+        self.now = Some(self.entered(stage.clone(), sizes)?);
         Ok(())
     }
 
@@ -372,6 +398,13 @@ impl TaskLoss for Supernet<'_> {
         let answer = self.gradient(&now, choices, at);
         self.now = Some(now);
         answer
+    }
+
+    fn elastic(&mut self) -> Option<&mut dyn Elastic<Error = SupernetError>> {
+        match self.settings.sizes {
+            Sizes::Widest => None,
+            Sizes::Allocated => Some(self),
+        }
     }
 
     fn report(&mut self, likeliest: &Choices) -> Result<EpochReport, SupernetError> {

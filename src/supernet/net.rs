@@ -5,9 +5,10 @@ use tch::{Device, Kind, Tensor};
 use super::SupernetError;
 use super::masks;
 use super::mixing::{Differentiated, Mixing};
-use crate::nn::{Module, Phase, fit_channels};
+use crate::network::Network;
+use crate::nn::{Block, Module, Phase, fit_channels};
 use crate::search::Stage;
-use crate::space::{Candidate, Edge, End, Inner, Space};
+use crate::space::{Candidate, Edge, End, Inner, Space, WidthChoice};
 use crate::torch::{add_scaled, mix};
 
 /// All modules of a stage.
@@ -21,6 +22,8 @@ pub(super) struct Net {
     channels: Vec<u64>,
     /// Prefix masks of each width choice that is searched now: `[options, channels]`.
     masks: Vec<Option<Tensor>>,
+    /// Options of each width choice that is searched now.
+    options: Vec<Option<Vec<u64>>>,
     /// For each join, after which join its value is not needed any more.
     last_use: Vec<usize>,
     device: Device,
@@ -48,7 +51,16 @@ pub(super) struct Branch {
 }
 
 impl Net {
-    pub(super) fn new(space: &Space, stage: &Stage, device: Device, seed: u64) -> Result<Self, SupernetError> {
+    /// The modules of `stage`: at the options `sizes` and without masks where that is said, else at what the stage fixes
+    /// and the widest options of what it searches.
+    pub(super) fn new(
+        space: &Space,
+        stage: &Stage,
+        sizes: Option<Vec<usize>>,
+        device: Device,
+        seed: u64,
+    ) -> Result<Self, SupernetError> {
+        let masked = sizes.is_none();
         let searched = |width: usize| match stage {
             Stage::Operators { .. } => false,
             Stage::Widths { .. } | Stage::Whole => space.widths[width].options.len() > 1,
@@ -56,24 +68,28 @@ impl Net {
         let channels: Vec<u64> = (0..space.widths.len())
             .map(|width| {
                 let options = &space.widths[width].options;
-                match stage {
-                    Stage::Operators { widths } => options[widths[width]],
-                    Stage::Widths { .. } | Stage::Whole => options[options.len() - 1],
+                match (stage, &sizes) {
+                    (_, Some(sizes)) => options[sizes[width]],
+                    (Stage::Operators { widths }, None) => options[widths[width]],
+                    (Stage::Widths { .. } | Stage::Whole, None) => options[options.len() - 1],
                 }
             })
             .collect();
         let mut masks = Vec::with_capacity(channels.len());
         for (place, choice) in space.widths.iter().enumerate() {
-            let prefixes = searched(place).then(|| masks::prefixes(&choice.options, Inner::Times(1), device));
+            let prefixes =
+                (masked && searched(place)).then(|| masks::prefixes(&choice.options, Inner::Times(1), device));
             masks.push(prefixes.transpose()?);
         }
+        let options = |(place, choice): (usize, &WidthChoice)| searched(place).then(|| choice.options.clone());
+        let options = space.widths.iter().enumerate().map(options).collect();
         let last = channels[space.join(space.last()).width.0];
         let classifier = Module::new(&space.classifier_fragment(last)?, device, mix(&[seed, u64::MAX]))?;
         let mut last_use: Vec<usize> = (0..space.joins.len()).collect();
         for edge in &space.edges {
             last_use[edge.from.0] = last_use[edge.from.0].max(edge.to.0);
         }
-        let mut net = Self { edges: Vec::new(), classifier, channels, masks, last_use, device };
+        let mut net = Self { edges: Vec::new(), classifier, channels, masks, options, last_use, device };
         for (number, edge) in space.edges.iter().enumerate() {
             let mut branches = Vec::new();
             for (place, candidate) in space.candidates(edge).iter().enumerate() {
@@ -111,6 +127,64 @@ impl Net {
     /// Prefix masks of each width choice that is searched now.
     pub(super) fn masks(&self) -> &[Option<Tensor>] {
         &self.masks
+    }
+
+    /// Channels of every width choice where one is searched and each of those takes one option for certain.
+    pub(super) fn certain(&self, widths: &[Vec<f64>]) -> Option<Vec<u64>> {
+        if self.options.iter().all(Option::is_none) {
+            return None;
+        }
+        let channels = self.options.iter().zip(widths).zip(&self.channels).map(|((options, weights), &fixed)| {
+            let Some(options) = options else { return Some(fixed) };
+            let mut taken = (0..weights.len()).filter(|&option| weights[option] != 0.0);
+            let option = taken.next().filter(|&option| taken.next().is_none() && weights[option] == 1.0)?;
+            Some(options[option])
+        });
+        channels.collect()
+    }
+
+    /// Gives the width choice `width` tensors of its option `option`, and the moments of all parameters, which were
+    /// `moments` in order, in their new sizes.
+    pub(super) fn resize(
+        &mut self,
+        space: &Space,
+        (width, option): (usize, usize),
+        seed: u64,
+        moments: &[Tensor],
+    ) -> Result<Vec<Tensor>, SupernetError> {
+        let before = self.channels.clone();
+        self.channels[width] = space.widths[width].options[option];
+        let after = &self.channels;
+        let input = |width: usize| [Block { from: 0, to: 0, length: before[width].min(after[width]) }];
+        let mut resized = Vec::with_capacity(moments.len());
+        let mut rest = moments.iter();
+        let mut resize = |module: &mut Module, network: Option<(Network, usize)>, seed| -> Result<(), SupernetError> {
+            let own: Vec<Tensor> = rest.by_ref().take(module.parameters().len()).map(Tensor::shallow_clone).collect();
+            let Some((network, source)) = network else {
+                resized.extend(own);
+                return Ok(());
+            };
+            resized.extend(module.resized_moments(&own, &network, &input(source))?);
+            *module = module.resized(&network, &input(source), seed)?;
+            Ok(())
+        };
+        for (number, edge) in space.edges.iter().enumerate() {
+            let [from, to] = [edge.from, edge.to].map(|join| space.join(join).width.0);
+            let candidates = space.candidates(edge).iter().zip(&mut self.edges[number]).enumerate();
+            for (place, (candidate, branch)) in candidates {
+                let Some(branch) = branch else { continue };
+                let network = if [from, to].contains(&width) {
+                    Some((space.fragment(edge, candidate, after[from], after[to])?, from))
+                } else {
+                    None
+                };
+                resize(&mut branch.module, network, mix(&[seed, number as u64, place as u64]))?;
+            }
+        }
+        let last = space.join(space.last()).width.0;
+        let network = (last == width).then(|| space.classifier_fragment(after[last])).transpose()?;
+        resize(&mut self.classifier, network.map(|network| (network, last)), mix(&[seed, u64::MAX]))?;
+        Ok(resized)
     }
 
     /// The module and masks of a candidate; nothing for `zero` and for what the stage does not run.
@@ -156,15 +230,37 @@ impl Net {
                 Differentiated::ByWidths | Differentiated::Not => self.drop_unused(place, &mut pass.values),
             }
         }
-        let last =
-            pass.values[space.last().0].as_ref().map_or_else(|| self.nothing(space, images), Tensor::shallow_clone);
-        pass.logits = self.classify(&last);
+        let nothing = || self.nothing(space, images, mixing);
+        let last = pass.values[space.last().0].as_ref().map_or_else(nothing, Tensor::shallow_clone);
+        pass.logits = match &mixing.channels {
+            None => self.classify(&last),
+            Some(channels) => {
+                let width = channels[space.join(space.last()).width.0];
+                let input = [Block { from: 0, to: 0, length: width }];
+                self.classifier.sliced(&space.classifier_fragment(width)?, &input)?.run(&last, Phase::Batch)
+            }
+        };
         Ok(pass)
     }
 
-    /// Logits behind the value of the last join.
+    /// Logits behind the value of the last join at its full width.
     pub(super) fn classify(&self, last: &Tensor) -> Tensor {
         self.classifier.run(last, Phase::Batch)
+    }
+
+    /// What `branch`, the candidate `candidate` of `edge`, puts out on `x`.
+    fn run(
+        space: &Space,
+        edge: &Edge,
+        (candidate, branch): (usize, &Branch),
+        x: &Tensor,
+        mixing: &Mixing<'_>,
+    ) -> Result<Tensor, SupernetError> {
+        let Some(channels) = &mixing.channels else { return Ok(branch.run(x, mixing)) };
+        let [from, to] = [edge.from, edge.to].map(|join| channels[space.join(join).width.0]);
+        let fragment = space.fragment(edge, &space.candidates(edge)[candidate], from, to)?;
+        let input = [Block { from: 0, to: 0, length: from }];
+        Ok(branch.module.sliced(&fragment, &input)?.run(x, Phase::Batch))
     }
 
     /// What the edges into the join `place` add up to.
@@ -183,7 +279,7 @@ impl Net {
             for (candidate, branch) in self.edges[number].iter().enumerate() {
                 let weight = mixing.weight(edge.operator.0, candidate);
                 let Some(branch) = branch.as_ref().filter(|_| weight != 0.0) else { continue };
-                let y = branch.run(x, mixing);
+                let y = Self::run(space, edge, (candidate, branch), x, mixing)?;
                 if mixing.differentiated == Differentiated::ByOperators {
                     pass.outputs[number][candidate] = Some(y.detach());
                 }
@@ -206,9 +302,9 @@ impl Net {
     }
 
     /// Zeros in the shape of the last join: what is left where a draw cuts the output off.
-    fn nothing(&self, space: &Space, images: &Tensor) -> Tensor {
+    fn nothing(&self, space: &Space, images: &Tensor, mixing: &Mixing<'_>) -> Tensor {
         let join = space.join(space.last());
-        let channels = self.channels[join.width.0].cast_signed();
+        let channels = mixing.channels.as_ref().unwrap_or(&self.channels)[join.width.0].cast_signed();
         let side = join.side.cast_signed();
         fit_channels(&Tensor::zeros([images.size()[0], 1, side, side], (Kind::Float, self.device)), channels)
     }

@@ -8,6 +8,7 @@ use crate::nn::{Module, Phase};
 use crate::search::{Paths, Schedule};
 use crate::space::Architecture;
 use crate::space::file::{Setting, SpaceFile};
+use crate::torch::clear_gradients;
 
 /// A cell of every kind of candidate with a mask inside, and a layer that ties two widths.
 const SPACE: &str = "
@@ -51,6 +52,7 @@ fn settings(seed: u64) -> SupernetSettings {
         layout: Layout::Contiguous,
         augment: Augment::STANDARD,
         together: [Together::WHOLE; 2],
+        sizes: Sizes::Widest,
     }
 }
 
@@ -112,13 +114,30 @@ fn hard_masks_give_the_logits_of_the_sliced_network() {
     for (operators, offset) in [([0, 1, 2], 0), ([2, 3, 1], 1), ([1, 2, 4], 2), ([3, 0, 3], 1)] {
         let architecture = architecture(&space, operators, |place| place + offset);
         for stage in [Stage::Widths { operators: architecture.operators.clone() }, Stage::Whole] {
-            let net = Net::new(&space, &stage, Device::Cpu, 5).unwrap();
+            let net = Net::new(&space, &stage, None, Device::Cpu, 5).unwrap();
             let choices = one_hot(&space, &architecture, Paths::ONE);
-            let mixing = Mixing::new(&net, &choices, Differentiated::Not, Device::Cpu).unwrap();
-            let masked = net.forward(&space, &images, &mixing).unwrap().logits;
             let exact = sliced(&space, &net, &architecture).run(&images, Phase::Batch);
-            let difference = (masked - exact).abs().max().double_value(&[]);
-            assert!(difference < 1e-4, "{operators:?}, {stage:?}: {difference}");
+            // What is differentiated by widths is masked, the other sliced.
+            let gradients = [Differentiated::ByWidths, Differentiated::Not].map(|differentiated| {
+                let mixing = Mixing::new(&net, &choices, differentiated, Device::Cpu).unwrap();
+                assert_eq!(mixing.channels.is_some(), differentiated == Differentiated::Not);
+                let logits = net.forward(&space, &images, &mixing).unwrap().logits;
+                let difference = (&logits - &exact).abs().max().double_value(&[]);
+                assert!(difference < 1e-4, "{operators:?}, {stage:?}, {differentiated:?}: {difference}");
+                logits.square().sum(Kind::Float).backward();
+                let gradients: Vec<Tensor> = net.parameters().iter().map(Tensor::grad).collect();
+                let gradients: Vec<Option<Tensor>> =
+                    gradients.into_iter().map(|g| Some(g).filter(Tensor::defined).map(|g| g.copy())).collect();
+                clear_gradients(&net.parameters()).unwrap();
+                gradients
+            });
+            let [masked, of_slices] = &gradients;
+            for (masked, of_slice) in masked.iter().zip(of_slices) {
+                match (masked, of_slice) {
+                    (Some(masked), Some(of_slice)) => assert!(masked.allclose(of_slice, 1e-3, 1e-3, false)),
+                    (masked, of_slice) => assert_eq!(masked.is_some(), of_slice.is_some()),
+                }
+            }
         }
     }
 }
@@ -177,7 +196,7 @@ fn chosen_sum(count: usize) -> usize {
 fn a_join_is_the_weighted_sum_of_the_candidates_that_run() {
     let space = space();
     let stage = Stage::Operators { widths: space.first().widths };
-    let net = Net::new(&space, &stage, Device::Cpu, 5).unwrap();
+    let net = Net::new(&space, &stage, None, Device::Cpu, 5).unwrap();
     let images = Tensor::randn([4, 3, 32, 32], (Kind::Float, Device::Cpu));
     for count in [1, 2, 3, 5] {
         let choices = several(&space, count);

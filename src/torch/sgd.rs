@@ -49,6 +49,26 @@ impl Sgd {
         Ok(Self { parameters, momentum, config })
     }
 
+    /// An optimizer of `parameters` with momentum of its own, in the order and the shapes of the parameters.
+    ///
+    /// # Errors
+    /// Where memory runs out.
+    ///
+    /// # Panics
+    /// Where a parameter has no buffer of its shape.
+    pub fn resumed(parameters: Vec<Tensor>, momentum: Vec<Tensor>, config: SgdConfig) -> Result<Self, TorchError> {
+        let shapes = |tensors: &[Tensor]| tensors.iter().map(Tensor::size).collect::<Vec<_>>();
+        assert_eq!(shapes(&parameters), shapes(&momentum), "a buffer of its shape for every parameter");
+        let mut laid_out = Vec::with_capacity(momentum.len());
+        for (parameter, buffer) in parameters.iter().zip(momentum) {
+            // The optimizer walks both in the order of memory.
+            let mut own = parameter.detach().f_empty_like()?;
+            own.f_copy_(&buffer)?;
+            laid_out.push(own);
+        }
+        Ok(Self { parameters, momentum: laid_out, config })
+    }
+
     /// Moves every parameter that has a gradient, then drops all gradients. The host does not wait for the device.
     ///
     /// # Errors
