@@ -531,17 +531,6 @@ fn what_the_environment_lacks_is_named_with_its_cure() {
     assert!(message.contains(below.to_str().unwrap()), "{message}");
 }
 
-#[test]
-fn widths_that_would_have_to_grow_are_refused_before_anything_is_written() {
-    let (_kept, out) = folder();
-    let message = failed(&search(&out, &["--set", "search.widths.policy=dynamic"]));
-    assert!(
-        message.starts_with("search.widths.policy: dynamic needs a task whose tensors grow and shrink"),
-        "{message}"
-    );
-    assert!(message.ends_with("take fixed") && !out.exists(), "{message}");
-}
-
 /// The keys of a run of `method` in a few seconds.
 fn baseline(method: &str) -> Vec<String> {
     let own: &[&str] = match method {

@@ -2,7 +2,7 @@
 //!
 //! Each width has a window of options of its grid with logits; the task holds tensors up to the widest of them. What the
 //! task tells is one number a width, the slope `a = -d loss / d ln c`, measured between two widths that have learned for
-//! long enough. What the hardware tells is exact, for every option of the grid. From both, [`Allocation::check`] decides
+//! long enough. What the hardware tells is exact, for every option of the grid. From both a check decides
 //! which options come and go: see `docs/search.md`. Nothing here draws a random number or asks the task.
 
 mod curve;

@@ -17,7 +17,7 @@ use crate::space::Candidate;
 const WEIGHTS: [(f64, f64); 4] = [(1.0, 0.1), (1.0, 0.5), (0.1, 0.1), (0.1, 0.5)];
 
 #[test]
-#[ignore = "prints the figures of docs/search.md, in ten minutes"]
+#[ignore = "prints the figures of docs/search.md, in minutes"]
 fn the_variants_of_the_rule_compared() {
     study();
 }

@@ -23,7 +23,13 @@ const EPOCHS: u32 = 10;
 
 /// The chain with these options of every searched width.
 pub(super) fn chain(options: &[u64]) -> Space {
-    let sides = [32, 32, 32, 16, 16, 8, 8];
+    chain_of(options, 2)
+}
+
+/// The same with so many convolutions on each of the three maps.
+fn chain_of(options: &[u64], each: usize) -> Space {
+    let sides: Vec<u64> = [32, 16, 8].into_iter().flat_map(|side| vec![side; each]).collect();
+    let sides = [vec![32], sides].concat();
     let joins = sides.iter().enumerate().map(|(place, &side)| Join {
         name: format!("join{place}"),
         width: WidthId(place).into(),
@@ -281,10 +287,13 @@ fn best(search: &Search<'_>, model: &CostModel, task: &Chain) -> f64 {
 
 /// Runs a search on the chain, and compares it with the best.
 pub(super) fn ran(options: &[u64], a: f64, faults: Faults, settings: Settings) -> Ran {
-    let space = chain(options);
-    let model = model(&space, "uboost-128x128", 64, CostKind::Expected);
-    let mut task = Chain::new(&space, a, settings.seed, faults);
-    let mut search = Search::new(&space, &model, settings);
+    ran_on(&chain(options), a, faults, settings)
+}
+
+fn ran_on(space: &Space, a: f64, faults: Faults, settings: Settings) -> Ran {
+    let model = model(space, "uboost-128x128", 64, CostKind::Expected);
+    let mut task = Chain::new(space, a, settings.seed, faults);
+    let mut search = Search::new(space, &model, settings);
     task.enter(&search.stage().unwrap()).unwrap();
     search.allocate(&mut task).unwrap();
     let (_, records) = super::super::run(&mut search, &mut task);
@@ -317,7 +326,6 @@ pub(super) fn most_turns(decisions: &[AllocationDecision]) -> [usize; 2] {
 
 /// Prints for each variant of the rule and each (lambda, a): mean and greatest gap; mean over the steps and peak of the
 /// sum of widths, greatest peak; how often one option was added at most; decisions, probed architectures.
-#[expect(clippy::print_stderr, reason = "asked for by name, to print")]
 pub(super) fn study() {
     let prototype = AllocationSettings {
         slopes: Slopes::Pooled,
@@ -339,32 +347,42 @@ pub(super) fn study() {
         ("2, probed 2", AllocationSettings { probed: Some(2), ..FROM_32 }),
         ("2, from edge", AllocationSettings::DEFAULT),
     ];
-    let seeds = 12u64;
+    let rising = [
+        ("18, all", AllocationSettings { growing: Some(18), ..FROM_32 }),
+        ("18, a third", FROM_32),
+        ("18, one", AllocationSettings { growing: Some(1), ..FROM_32 }),
+    ];
     for (world, faults) in [("true", TRUE), ("noisy", NOISY)] {
-        for (name, allocation) in variants {
-            let mut line = format!("{world:6} {name:14}");
-            for (lambda, a) in [(1.0, 0.1), (1.0, 0.5), (0.1, 0.1), (0.1, 0.5)] {
-                let runs: Vec<Ran> = (0..seeds)
-                    .into_par_iter()
-                    .map(|seed| ran(&to_280(), a, faults, dynamic(seed, lambda, allocation)))
-                    .collect();
-                let n = runs.len() as f64;
-                let mean = |value: &dyn Fn(&Ran) -> f64| runs.iter().map(value).sum::<f64>() / n;
-                let most = |value: &dyn Fn(&Ran) -> f64| runs.iter().map(value).fold(0.0, f64::max);
-                let turns = runs.iter().map(|run| most_turns(&run.decisions)[0]).max().unwrap();
-                line += &format!(
-                    " | {:.4} {:.4} {:5.0} {:5.0} {:5.0} {} {:3.0} {:4.0}",
-                    mean(&|run| run.gap),
-                    most(&|run| run.gap),
-                    mean(&|run| run.mean),
-                    mean(&|run| run.peak as f64),
-                    most(&|run| run.peak as f64),
-                    turns,
-                    mean(&|run| run.decisions.len() as f64),
-                    mean(&|run| run.probed as f64),
-                );
-            }
-            eprintln!("{line}");
-        }
+        rising.iter().for_each(|&variant| figures((world, faults), variant, (6, 4)));
+        variants.iter().for_each(|&variant| figures((world, faults), variant, (2, 12)));
     }
+}
+
+/// Prints a row of the study, over `seeds` chains with `each` convolutions on each map.
+#[expect(clippy::print_stderr, reason = "asked for by name, to print")]
+fn figures(
+    (world, faults): (&str, Faults),
+    (name, allocation): (&str, AllocationSettings),
+    (each, seeds): (usize, u64),
+) {
+    let space = chain_of(&to_280(), each);
+    let mut line = format!("{world:6} {name:14}");
+    for (lambda, a) in [(1.0, 0.1), (1.0, 0.5), (0.1, 0.1), (0.1, 0.5)] {
+        let run = |seed| ran_on(&space, a, faults, dynamic(seed, lambda, allocation));
+        let runs: Vec<Ran> = (0..seeds).into_par_iter().map(run).collect();
+        let mean = |value: &dyn Fn(&Ran) -> f64| runs.iter().map(value).sum::<f64>() / runs.len() as f64;
+        let most = |value: &dyn Fn(&Ran) -> f64| runs.iter().map(value).fold(0.0, f64::max);
+        line += &format!(
+            " | {:.4} {:.4} {:5.0} {:5.0} {:5.0} {} {:3.0} {:4.0}",
+            mean(&|run| run.gap),
+            most(&|run| run.gap),
+            mean(&|run| run.mean),
+            mean(&|run| run.peak as f64),
+            most(&|run| run.peak as f64),
+            runs.iter().map(|run| most_turns(&run.decisions)[0]).max().unwrap(),
+            mean(&|run| run.decisions.len() as f64),
+            mean(&|run| run.probed as f64),
+        );
+    }
+    eprintln!("{line}");
 }
