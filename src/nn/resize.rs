@@ -165,12 +165,11 @@ fn blocks_of(network: &Network, channels: &[Option<Vec<Block>>], id: NodeId) -> 
 
 /// The blocks of `tensor` along `dimension`, one behind the other: a view where they are one.
 fn chosen(tensor: &Tensor, dimension: usize, blocks: &[Block]) -> Result<Tensor, NnError> {
+    let whole = tensor.size()[dimension];
     let dimension = dimension as i64;
     let part = |block: &Block| tensor.f_narrow(dimension, block.from.cast_signed(), block.length.cast_signed());
     match blocks {
-        [only] if only.from == 0 && only.length.cast_signed() == tensor.size()[dimension as usize] => {
-            Ok(tensor.shallow_clone())
-        }
+        [only] if only.from == 0 && only.length.cast_signed() == whole => Ok(tensor.shallow_clone()),
         [only] => Ok(part(only)?),
         several => {
             let parts = several.iter().map(part).collect::<Result<Vec<_>, _>>()?;

@@ -46,6 +46,12 @@ impl Elastic for Supernet<'_> {
 }
 
 impl Supernet<'_> {
+    /// Option of each width choice that the tensors are sized for, where a stage is entered.
+    #[must_use]
+    pub fn tops(&self) -> Option<&[usize]> {
+        self.now.as_ref().map(|now| now.net.sizes())
+    }
+
     fn resized(&self, now: &mut Now<'_>, (width, option): (usize, usize), seed: u64) -> Result<(), SupernetError> {
         let moments = now.net.resize(self.space, (width, option), seed, now.sgd.momentum())?;
         now.sgd = Sgd::resumed(now.net.parameters(), moments, sgd_config(&self.settings.weights))?;

@@ -87,7 +87,7 @@ pub struct SupernetSettings {
 pub enum Sizes {
     /// Those of the widest options; what is differentiated by widths, or mixes several, runs under masks.
     Widest,
-    /// Those that [`Elastic`](crate::search::Elastic) asks for; every pass runs at one option of each width.
+    /// Those that [`Elastic`] asks for; every pass runs at one option of each width.
     Allocated,
 }
 

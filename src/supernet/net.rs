@@ -131,6 +131,11 @@ impl Net {
         &self.masks
     }
 
+    /// Option of each width choice that the tensors are sized for.
+    pub(super) fn sizes(&self) -> &[usize] {
+        &self.sizes
+    }
+
     /// By slot the channels of every width, where widths are searched and each choice takes one option for certain.
     pub(super) fn certain(&self, space: &Space, widths: &[Vec<f64>]) -> Option<Vec<u64>> {
         if !self.searched {

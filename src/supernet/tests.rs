@@ -641,10 +641,10 @@ classifier: flatten
                 let mut sizes = vec![0; space.widths.len()];
                 supernet.allocate(&sizes).unwrap();
                 let searched: Vec<usize> = (0..sizes.len()).filter(|&w| space.widths[w].options.len() > 1).collect();
-                for (step, (width, option)) in draws.iter().enumerate() {
+                for (step, (width, option)) in (0u32..).zip(&draws) {
                     let width = searched[width.index(searched.len())];
                     let to = option.index(space.widths[width].options.len());
-                    let at = At { stage: 1, epoch: 0, step: step as u32 % 4 };
+                    let at = At { stage: 1, epoch: 0, step: step % 4 };
                     let mut both = sizes.clone();
                     both[width] = both[width].min(to);
                     let before = logits(&supernet, &both, &architecture);

@@ -54,7 +54,11 @@ pub(super) fn judge(
 ) -> Result<Vec<Ranked>, SearchJobError> {
     let space = &run.job.space;
     let mut judged = Vec::new();
-    for architecture in search::uniform(space, stage, run.job.settings.seed, count) {
+    for mut architecture in search::uniform(space, stage, run.job.settings.seed, count) {
+        // Where widths are allocated nothing wider has weights.
+        for (option, &top) in architecture.widths.iter_mut().zip(supernet.tops().unwrap_or_default()) {
+            *option = (*option).min(top);
+        }
         let choices = Choices { weights: Probabilities::one_hot(space, &architecture), paths: Paths::ONE };
         let inherited = supernet.report(&choices)?.validation_accuracy;
         let Architecture { operators, widths } = architecture;
