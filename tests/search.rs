@@ -491,6 +491,40 @@ fn a_search_over_concatenations_derives_what_its_run_folder_says() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Sizes are part of what is kept: a run whose widths grow and shrink goes on in the middle of its width stage.
+#[test]
+fn a_dynamic_allocation_goes_on_to_the_same_bytes() {
+    let (kept, whole) = folder();
+    let job = kept.path().join("job.yaml");
+    fs::write(&job, CONCATENATION).unwrap();
+    let job = job.to_str().unwrap();
+    let eager = "search.widths={ epochs: 3, warm-up-epochs: 1, policy: dynamic, dynamic: { check-every: 1, start: 8 } }";
+    let dynamic = ["--set", eager, "--set", "objective.lambda=0"];
+    assert!(command(job, &whole, &dynamic).output().unwrap().status.success());
+    let epochs = records(&whole, "epoch");
+    let allocations: Vec<&Value> = epochs.iter().map(|epoch| &epoch["allocation"]).filter(|a| a.is_object()).collect();
+    assert_eq!(allocations.len(), 3, "one in each epoch of the width stage");
+    let decided = |kind: &str| {
+        let decisions = allocations.iter().filter_map(|allocation| allocation["decisions"].as_array()).flatten();
+        decisions.filter(|decision| decision["kind"] == kind).count()
+    };
+    assert!(decided("grow") > 0, "what costs nothing grows");
+    for (signal, lines) in [("-KILL", 3), ("-TERM", 3), ("-TERM", 4)] {
+        let (_kept, out) = folder();
+        let mut child = command(job, &out, &dynamic).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        after_lines(&mut child, &out, lines);
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        child.wait().unwrap();
+        let resumed = command(job, &out, &[&dynamic[..], &["--resume"]].concat()).output().unwrap();
+        assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+        for file in ["network.yaml", "weights.safetensors"] {
+            let [found, wanted] = [&out, &whole].map(|folder| fs::read(folder.join(file)).unwrap());
+            assert!(found == wanted, "{file} after {signal} at {lines} lines");
+        }
+        assert_eq!(timeless(&out), timeless(&whole));
+    }
+}
+
 #[test]
 fn a_loss_that_is_huge_and_finite_is_warned_of() {
     let (_kept, out) = folder();
