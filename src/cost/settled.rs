@@ -47,7 +47,9 @@ impl CostModel {
     fn settled_latency(&self, probabilities: &Probabilities) -> Vec<Vec<f64>> {
         match (self.kind, &self.calibration) {
             (CostKind::Expected, Some(calibration)) => {
-                let layers = Point::new(self, probabilities).expect(Quantity::LayersMs);
+                let point = Point::new(self, probabilities);
+                let Valued { value, gradient } = point.expect(Quantity::LayersMs);
+                let layers = Valued { value, gradient: point.by_choices(gradient) };
                 mapped(sections(&layers, probabilities), |ms| self.batch * calibration.image(ms).ms)
             }
             (

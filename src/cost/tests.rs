@@ -589,7 +589,8 @@ fn check_settled(model: &CostModel, space: &Space, metric: Metric) {
 fn a_gradient_holds_what_every_option_of_a_width_costs() {
     let plain = energetic();
     let ceiling = calibrated(Some(0.06));
-    for space in [space(CHAIN), cells(MANY, "shared", 2), cells(MANY, "own", 2)] {
+    let concatenation = concatenation("[conv: { kernel: 3 }, separable: { kernel: 3 }, zero]", "own");
+    for space in [space(CHAIN), cells(MANY, "shared", 2), cells(MANY, "own", 2), concatenation] {
         for (accelerator, kind) in
             [(&plain, CostKind::Expected), (&plain, CostKind::Flops), (&ceiling, CostKind::Expected)]
         {
