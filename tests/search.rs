@@ -498,7 +498,8 @@ fn a_dynamic_allocation_goes_on_to_the_same_bytes() {
     let job = kept.path().join("job.yaml");
     fs::write(&job, CONCATENATION).unwrap();
     let job = job.to_str().unwrap();
-    let eager = "search.widths={ epochs: 3, warm-up-epochs: 1, policy: dynamic, dynamic: { check-every: 1, start: 8 } }";
+    let eager =
+        "search.widths={ epochs: 3, warm-up-epochs: 1, policy: dynamic, dynamic: { check-every: 1, start: 8 } }";
     let dynamic = ["--set", eager, "--set", "objective.lambda=0"];
     assert!(command(job, &whole, &dynamic).output().unwrap().status.success());
     let epochs = records(&whole, "epoch");

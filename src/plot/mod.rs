@@ -3,6 +3,7 @@
 //! Every picture is a function of its records alone: equal records give equal bytes. Text is measured, and drawn in PNG,
 //! with one font that is part of the program (`font/`), so no font need be installed.
 
+mod allocation;
 mod axis;
 mod bars;
 mod candidates;
@@ -21,6 +22,7 @@ mod widths;
 
 use std::path::{Path, PathBuf};
 
+pub use allocation::allocation_svg;
 pub use bars::{Bar, cycles_svg};
 pub use candidates::candidates_svg;
 pub use front::front_svg;

@@ -8,7 +8,10 @@ use super::*;
 use crate::accel::{Accelerator, Timing};
 use crate::estimate::{Bound, Breakdown};
 use crate::pareto::{Front, Point, Reference, fronts};
-use crate::record::{Ended, HistoryRecord, SearchEpoch, SearchStage, TrainEpoch, WidthChoice};
+use crate::record::{
+    AllocatedWidth, AllocationDecision, AllocationEpoch, AllocationKind, Ended, HistoryRecord, SearchEpoch,
+    SearchStage, TrainEpoch, WidthChoice, WindowOption,
+};
 use crate::units::Cycles;
 
 /// Checks what every picture has, keeps it where that is asked for, and returns it.
@@ -193,6 +196,68 @@ fn a_history_of_all_stages() {
 /// The widths of the made-up history, all in use.
 fn widths(records: &[HistoryRecord], columns: u64) -> String {
     widths_svg(records, columns, &BTreeSet::new()).unwrap()
+}
+
+/// An epoch of a width stage in which `decisions` were taken, and at whose end `window` is held.
+fn allocating(epoch: u32, bytes: u64, window: &[(u64, f64)], decisions: Vec<AllocationDecision>) -> HistoryRecord {
+    let HistoryRecord::Epoch(mut record) = search(SearchStage::Widths, epoch) else { unreachable!() };
+    let option = |&(channels, probability): &(u64, f64)| WindowOption { channels, probability, age: 9 };
+    let width = |shift: u64| AllocatedWidth {
+        window: window.iter().map(|&(channels, p)| option(&(channels + shift, p))).collect(),
+        slope: 0.1,
+        measured: None,
+    };
+    record.allocation = Some(AllocationEpoch {
+        steps: 100,
+        allocated_bytes: bytes,
+        widths: BTreeMap::from([("cell0/t1".to_owned(), width(0)), ("cell1/<t2>".to_owned(), width(7))]),
+        decisions,
+    });
+    HistoryRecord::Epoch(record)
+}
+
+fn decision(step: u32, kind: AllocationKind, channels: u64, window: &[u64]) -> AllocationDecision {
+    AllocationDecision {
+        step,
+        kind,
+        width: Some("cell0/t1".to_owned()),
+        channels: Some(channels),
+        slope: Some(0.1),
+        break_even: None,
+        probability: None,
+        window: window.to_vec(),
+        ages: vec![1; window.len()],
+        allocated_bytes: u64::from(step) * 40_000,
+    }
+}
+
+#[test]
+fn an_allocation_shows_what_was_held_its_top_and_what_it_takes() {
+    use AllocationKind::{Drop, Grow, Shrink};
+    let history = [
+        search(SearchStage::Operators, 1),
+        allocating(1, 3_000_000, &[(24, 0.3), (32, 0.5), (64, 0.2)], vec![decision(50, Grow, 64, &[24, 32, 64])]),
+        allocating(
+            2,
+            2_000_000,
+            &[(32, 1.0)],
+            vec![decision(20, Drop, 24, &[32, 64]), decision(80, Shrink, 64, &[32])],
+        ),
+    ];
+    let svg = drawn("allocation", allocation_svg(&history, 32).unwrap());
+    for text in ["Allocated widths", "cell0/t1: 32", "cell1/&lt;t2&gt;: 39", "tile edges, 32 columns", "MiB"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    // One that decided nothing, and none at all.
+    drawn(
+        "allocation-still",
+        allocation_svg(
+            &history[..1].iter().cloned().chain([allocating(1, 9, &[(8, 1.0)], vec![])]).collect::<Vec<_>>(),
+            128,
+        )
+        .unwrap(),
+    );
+    assert_eq!(allocation_svg(&[search(SearchStage::Widths, 1), train(1, 1)], 32), None);
 }
 
 #[test]

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 /// How the widths are allocated where an epoch ends, and what was decided in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AllocationEpoch {
+    /// Weight steps of the epoch.
+    pub steps: u32,
     /// Bytes of the task's tensors that grow and shrink with the widths.
     pub allocated_bytes: u64,
     /// For each searched width, by name.
@@ -112,6 +114,7 @@ mod tests {
             allocated_bytes: 4096,
         };
         AllocationEpoch {
+            steps: 40,
             allocated_bytes: 4096,
             widths: BTreeMap::from([(
                 "stage0".to_owned(),

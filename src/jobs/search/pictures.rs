@@ -16,7 +16,7 @@ pub(super) fn draw_again(job: &Job, folder: &RunFolder) -> Result<(), SearchJobE
     draw(job, folder, &architecture.map_err(|error| SearchJobError::Checkpoint { reason: error.to_string() })?)
 }
 
-/// `plots/`: the history, the widths and the cycles of the network that `architecture` is.
+/// `plots/`: the history, the widths with their allocation, and the cycles of the network that `architecture` is.
 pub(super) fn draw(job: &Job, folder: &RunFolder, architecture: &Architecture) -> Result<(), SearchJobError> {
     let records = read_history(&folder.history())?;
     let target = Target { accelerator: &job.accelerator, timing: job.timing, batch: 1 };
@@ -27,6 +27,7 @@ pub(super) fn draw(job: &Job, folder: &RunFolder, architecture: &Architecture) -
     let pictures = [
         ("history", Some(plot::history_svg(&records))),
         ("widths", plot::widths_svg(&records, job.accelerator.array.cols, &unused)),
+        ("allocation", plot::allocation_svg(&records, job.accelerator.array.cols)),
         ("candidates", plot::candidates_svg(&records)),
         ("cycles", Some(plot::cycles_svg(&bars, &estimate.total.breakdown, &estimate.title()))),
     ];

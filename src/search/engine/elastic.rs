@@ -275,6 +275,7 @@ impl Search<'_> {
         };
         let widths: BTreeMap<String, AllocatedWidth> = allocation.groups().iter().zip(slopes).map(width).collect();
         Some(AllocationEpoch {
+            steps: task.steps(),
             allocated_bytes: task.elastic().map_or(0, |elastic| elastic.allocated().0),
             widths,
             decisions: allocation.decisions().to_vec(),
