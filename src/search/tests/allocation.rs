@@ -16,14 +16,12 @@ use crate::space::Candidate;
 /// Weights of latency and scales of the slopes, as the page on the method has them.
 const WEIGHTS: [(f64, f64); 4] = [(1.0, 0.1), (1.0, 0.5), (0.1, 0.1), (0.1, 0.5)];
 
-#[test]
-#[ignore = "prints the figures of docs/search.md, in minutes"]
-fn the_variants_of_the_rule_compared() {
-    study();
-}
-
+/// With `SYSTOLE_STUDY` set it prints the figures of docs/search.md first, in minutes.
 #[test]
 fn the_chain_ends_near_its_best_widths_at_every_weight() {
+    if std::env::var_os("SYSTOLE_STUDY").is_some() {
+        study();
+    }
     for (lambda, a) in WEIGHTS {
         for seed in 0..4 {
             let run = ran(&to_280(), a, TRUE, dynamic(seed, lambda, FROM_32));
