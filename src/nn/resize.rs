@@ -55,7 +55,7 @@ impl Module {
     pub fn resized(&self, network: &Network, channels: &[Option<Vec<Block>>], seed: u64) -> Result<Self, NnError> {
         let mut draws = init::Draws::new(seed);
         self.reshaped(network, channels, |place, old| {
-            let fresh = draws.tensor(place.op, leaf(&old.name), place.shape)?.f_to_device(old.value.device())?;
+            let fresh = draws.tensor(place.op, place.name, place.shape)?.f_to_device(old.value.device())?;
             let fresh = like(&old.value, fresh)?;
             let moves = place.moves(&old.value);
             if let Some(dimension) = place.reads {
@@ -83,7 +83,7 @@ impl Module {
                 return Ok(Tensor::new());
             }
             let moment = moments.next().expect("a moment for every parameter");
-            let fresh = like(moment, Tensor::f_zeros(place.shape, (moment.kind(), moment.device()))?)?;
+            let fresh = Tensor::f_zeros(place.shape, (moment.kind(), moment.device()))?;
             copy_blocks(moment, &fresh, &place.moves(moment))?;
             Ok(fresh)
         })?;
@@ -113,7 +113,7 @@ impl Module {
                 let shape: Vec<i64> = spec.shape.iter().map(|side| side.cast_signed()).collect();
                 let source = network.inputs(id).first().and_then(|&input| blocks(input));
                 let reads = inputs_of(&node.op, spec.name);
-                let place = Place { op: &node.op, shape: &shape, reads, source, own: blocks(id) };
+                let place = Place { op: &node.op, name: spec.name, shape: &shape, reads, source, own: blocks(id) };
                 let value = make(&place, old)?;
                 module.tensors.push(Named { name, role: spec.role, value });
             }
@@ -125,6 +125,8 @@ impl Module {
 /// A tensor of a network, and where what its dimensions count stands.
 struct Place<'a> {
     op: &'a Op,
+    /// Its name within the operator.
+    name: &'a str,
     shape: &'a [i64],
     /// The dimension that counts what is read.
     reads: Option<usize>,
@@ -232,9 +234,4 @@ fn inputs_of(op: &Op, name: &str) -> Option<usize> {
         (Op::ConvTranspose2d(_), "weight") => Some(0),
         _ => None,
     }
-}
-
-/// `weight` of `body.conv.weight`.
-fn leaf(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or(name)
 }

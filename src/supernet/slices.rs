@@ -50,7 +50,7 @@ impl Fitted {
     pub(super) fn classifier(space: &Space, sizes: Sizes<'_>) -> Result<Self, SupernetError> {
         let width = space.join(space.last()).width;
         let network = space.classifier_fragment(sizes.to[space.slot(width)])?;
-        let mut rules = spread(&network, vec![None; network.len()]);
+        let mut rules = vec![None; network.len()];
         rules[network.input().index()] = Some((End::Source, Inner::Times(1)));
         let rules = spread(&network, rules);
         let blocks = |(_, inner)| blocks(space, width, inner, sizes);
