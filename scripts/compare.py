@@ -52,7 +52,7 @@ class Method:
 
 def priced(cost: str, *more: str) -> Method:
     """Our loop under another cost: the weights span the same range."""
-    return Method(cost, (f"objective.cost={cost}", *more), (0.02, 0.08, 0.3, 0.005), 2.7)
+    return Method(cost, (f"objective.cost={cost}", *more), (0.02, 0.08, 0.3), 2.7)
 
 
 ACCELERATOR = "small-32x32"
@@ -64,10 +64,14 @@ ROOFED = "bandwidth.yaml"
 BANDWIDTH = "memory: { bandwidth-gb-per-s: 16 }"
 METHODS = (
     priced("expected"),
+    # The same cost; widths are allocated as the search goes on.
+    Method("dynamic", ("search.widths.policy=dynamic",), (0.02, 0.08, 0.3), 2.7),
     priced("smooth-ceil"),
     priced("roofline", f"accelerator={{folder}}/{ROOFED}"),
     priced("flops"),
     priced("lookup", f"objective.lookup-table={{folder}}/{TABLE}"),
+    # A hard target: half the latency that `expected` found at this weight and seed.
+    Method("half", ("objective.targets={ latency-ms: \"<= {half}\" }",), (0.02,), 2.7),
     # As published, without a price of hardware. All candidates run in a step, which takes seven times as long.
     Method("darts", ("search.method=darts", "search.operators.epochs=2", "search.operators.warm-up-epochs=0"), (0.0,), 8.0),
     Method("gdas", ("search.method=gdas",), (0.0,), 2.7),
@@ -87,12 +91,12 @@ class Run:
 
 
 def runs() -> list[Run]:
-    """Seed by seed and method by method, so that a stop at any time leaves comparable runs; the smallest weights last."""
+    """Seed by seed and method by method, so that a stop at any time leaves comparable runs."""
+    longest = max(len(method.lambdas) for method in METHODS)
     return [
         Run(method, method.lambdas[place], seed)
-        for places in ((0, 1, 2), (3,))
         for seed in SEEDS
-        for place in places
+        for place in range(longest)
         for method in METHODS
         if place < len(method.lambdas)
     ]
@@ -108,7 +112,10 @@ def search(run: Run, data: Path, folder: Path) -> None:
     arguments = [command(), "search", JOB, "--data", str(data), "--out", str(out), "--seed", str(run.seed)]
     arguments += ["--threads", "1", "--resume"]
     for setting in (f"name={run.name}", *COMMON, *run.method.settings, f"objective.lambda={run.weight:g}"):
-        arguments += ["--set", setting.replace("{folder}", str(folder.resolve()))]
+        setting = setting.replace("{folder}", str(folder.resolve()))
+        if "{half}" in setting:
+            setting = setting.replace("{half}", f"{half_latency_ms(run, folder):.6f}")
+        arguments += ["--set", setting]
     with open(folder / f"{run.name}.log", "a") as log:
         process = subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         _, status, used = os.wait4(process.pid, 0)
@@ -117,6 +124,14 @@ def search(run: Run, data: Path, folder: Path) -> None:
     if code == 130:
         raise KeyboardInterrupt
     print(f"{run.name}: {'done' if code in (0, 1) else f'exit code {code}, see {log.name}'}", flush=True)
+
+
+def half_latency_ms(run: Run, folder: Path) -> float:
+    """Half the latency of the first method's network at the run's weight and seed, which comes before it."""
+    row = kept(Run(METHODS[0], run.weight, run.seed), folder)
+    if not row.exists():
+        sys.exit(f"compare.py: {run.name} needs the row of {row.stem}: repeat the call when that is done")
+    return json.loads(row.read_text())["ideal_us"] / 2e3
 
 
 def add_cpu_seconds(file: Path, seconds: float) -> None:
@@ -217,13 +232,16 @@ def ratio(mine: list[tuple[float, float]], other: list[tuple[float, float]], pla
 
 def bootstrap(rows: list[dict], mine: str, other: str, latency: str) -> tuple[float, float, float, float]:
     """The ratio, its 2.5 and 97.5 percentiles over draws of seeds within each weight, and the share of draws in which
-    the fronts meet."""
+    the fronts meet. A weight counts once all its seeds are there."""
     stream = random.Random(0)
     groups: dict[str, dict[float, list[tuple[float, float]]]] = {mine: {}, other: {}}
     for cells in rows:
         if cells["method"] in groups:
             point = (cells["accuracy"], cells[latency])
             groups[cells["method"]].setdefault(cells["lambda"], []).append(point)
+
+    for method, group in groups.items():
+        groups[method] = {weight: points for weight, points in group.items() if len(points) == len(SEEDS)}
 
     def all_of(method: str) -> list[tuple[float, float]]:
         return [point for points in groups[method].values() for point in points]

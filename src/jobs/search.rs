@@ -28,7 +28,7 @@ use crate::record::{
     Environment, Existing, Position, RecordError, RunFolder, Stage, Summary, read_json, write, write_json,
 };
 use crate::search::repair::Repaired;
-use crate::search::{self, Driven, Search, SearchError};
+use crate::search::{self, Driven, Search, SearchError, Settings};
 use crate::space::{DeriveError, Space};
 use crate::supernet::memory::PlanError;
 use crate::supernet::{Sizes, Supernet, SupernetError, SupernetSettings};
@@ -372,11 +372,20 @@ fn environment_kept(folder: &RunFolder, now: Environment) -> Result<Environment,
 }
 
 impl Run<'_> {
+    /// The job's, with what memory there is to grow into.
+    fn settings(&self) -> Settings {
+        let mut settings = self.job.settings.clone();
+        if let Some(allocation) = &mut settings.allocation {
+            allocation.ceiling = self.plans.ceiling();
+        }
+        settings
+    }
+
     fn all(&self, progress: &mut dyn Progress) -> Result<Summary, SearchJobError> {
         let damaged = SearchJobError::of_checkpoint;
         let mut kept = Kept::read(self.folder, &self.job.space).map_err(damaged)?;
         let checkpoint = Checkpoint::read(self.folder, &self.job.space).map_err(damaged)?;
-        let mut search = Search::new(&self.job.space, self.cost, self.job.settings.clone()).judged_by(self.target);
+        let mut search = Search::new(&self.job.space, self.cost, self.settings()).judged_by(self.target);
         let (stages, lists) = (search.stages(), self.job.settings.method.lists());
         let next = match checkpoint.position(stages) {
             next if lists && next.stage != Stage::Train => kept.position(),

@@ -350,11 +350,16 @@ impl Job {
         }
         let input = Shape::new(&IMAGE).expect("a fixed shape");
         let setting = Setting { name: &name, origin, input, classes: CLASSES };
-        let space = file.space.clone().into_space(&setting)?;
+        let (space, open) = file.space.clone().into_space_and_open_width(&setting)?;
         let hardware_batch = ranges.whole("hardware-batch", &file.objective.hardware_batch, 1, 1 << 20)?.into();
         let settings = file.search.settings(&file.objective, file.seed, origin)?;
         file.objective.is_known(&accelerator, origin)?;
         stages_fit(&space, &settings, &file, origin)?;
+        if let Some(place) = open.filter(|_| settings.allocation.is_none()) {
+            let reason = "width: `max` may be left out where `search.widths.policy: dynamic` allocates widths as the search goes \
+                          on; give it here, or take that policy with the method `systole`";
+            return Err(place.reject(origin, reason).into());
+        }
         let training = file.training.settings(origin)?;
         file.batches_fit(origin)?;
         let lookup = lookup(&mut file.objective, origin)?;

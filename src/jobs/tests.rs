@@ -487,6 +487,21 @@ fn widths_are_allocated_as_the_policy_says_and_by_systole_alone() {
 }
 
 #[test]
+fn a_width_without_a_maximum_is_for_the_dynamic_policy_alone() {
+    let open = SMALL.replace("{ min: 30, max: 70, step: 40 }", "{ step: 40 }");
+    assert_ne!(open, SMALL);
+    let error = message(&open);
+    assert!(error.contains("width: `max` may be left out where `search.widths.policy: dynamic`"), "{error}");
+    let line = open.lines().position(|line| line.contains("{ step: 40 }")).unwrap() + 1;
+    assert!(error.contains(&format!(":{line}:")), "{error}");
+    let dynamic = "search.widths.policy=dynamic";
+    let job = parse(&open, &[dynamic]).unwrap();
+    assert_eq!(job.space.widths.last().unwrap().options.len(), 256);
+    assert_eq!(parse(&job.to_yaml(), &[]).unwrap().to_yaml(), job.to_yaml());
+    assert!(parse(&open, &[dynamic, "search.method=random"]).is_err());
+}
+
+#[test]
 fn a_policy_that_cannot_be_is_refused_where_it_stands() {
     let with = |widths: &str| SMALL.replace("  widths: { epochs: 2 }\n", &format!("  widths: {widths}\n"));
     let dynamic = with("{ epochs: 2, policy: dynamic }");

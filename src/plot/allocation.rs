@@ -153,7 +153,7 @@ fn before(decision: &AllocationDecision) -> Vec<u64> {
     let Some(changed) = decision.channels else { return decision.window.clone() };
     let mut window: Vec<u64> = decision.window.iter().copied().filter(|channels| *channels != changed).collect();
     match decision.kind {
-        AllocationKind::Add | AllocationKind::Grow | AllocationKind::Stop => {}
+        AllocationKind::Add | AllocationKind::Grow | AllocationKind::HeldBack | AllocationKind::Stop => {}
         AllocationKind::Drop | AllocationKind::Shrink => {
             window.push(changed);
             window.sort_unstable();
@@ -211,7 +211,9 @@ fn mark(number: usize) -> Mark {
 fn resize_shape(kind: AllocationKind) -> Shape {
     match kind {
         AllocationKind::Grow | AllocationKind::Add => Shape::Triangle,
-        AllocationKind::Shrink | AllocationKind::Drop | AllocationKind::Stop => Shape::Square,
+        AllocationKind::Shrink | AllocationKind::Drop | AllocationKind::HeldBack | AllocationKind::Stop => {
+            Shape::Square
+        }
     }
 }
 

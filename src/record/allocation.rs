@@ -53,6 +53,8 @@ pub enum AllocationKind {
     Grow,
     /// The top went: tensors shrank.
     Shrink,
+    /// An option above the top was worth a try, but a step would have outgrown the memory ceiling. Told once an epoch.
+    HeldBack,
     /// Nothing is added from here on.
     Stop,
 }

@@ -1,9 +1,11 @@
 //! What tells that the choices of a search are not to be trusted, though every loss is finite.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HistoryRecord, SearchEpoch, SearchStage};
+use super::{AllocationKind, HistoryRecord, SearchEpoch, SearchStage};
 
 /// Fewer architectures than this share of all would have so many free operators by chance: then it is told.
 const CHANCE: f64 = 0.05;
@@ -131,6 +133,28 @@ pub fn stage_ends(records: &[HistoryRecord]) -> Vec<StageEnd> {
 #[must_use]
 pub fn doubts(skips: Option<&Skips>, ends: &[StageEnd]) -> Vec<String> {
     skips.and_then(Skips::warning).into_iter().chain(ends.iter().flat_map(StageEnd::warnings)).collect()
+}
+
+/// A sentence on the widths that a memory ceiling kept from trying more channels, where there are any.
+#[must_use]
+pub fn held_back(records: &[HistoryRecord]) -> Option<String> {
+    let allocations = records.iter().filter_map(|record| match record {
+        HistoryRecord::Epoch(epoch) => epoch.allocation.as_ref(),
+        HistoryRecord::Candidate(_) | HistoryRecord::Train(_) | HistoryRecord::Rollback(_) | HistoryRecord::End(_) => {
+            None
+        }
+    });
+    let decisions = allocations.flat_map(|allocation| &allocation.decisions);
+    let held = decisions.filter(|decision| decision.kind == AllocationKind::HeldBack);
+    let names: BTreeSet<&str> = held.filter_map(|decision| decision.width.as_deref()).collect();
+    (!names.is_empty()).then(|| {
+        let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+        format!(
+            "memory kept {} from trying more channels; give more with `search.memory-limit-mib`, or take a smaller \
+             `search.batch`",
+            names.join(", ")
+        )
+    })
 }
 
 #[cfg(test)]

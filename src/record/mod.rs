@@ -24,7 +24,7 @@ pub use atomic::{read_json, write, write_json};
 pub use diverged::diverged;
 pub use environment::{Environment, PredictedMemory};
 pub use folder::{ACCELERATOR, Existing, RunFolder, default_path, next_free};
-pub use guards::{Skips, StageEnd, doubts, stage_ends};
+pub use guards::{Skips, StageEnd, doubts, held_back, stage_ends};
 pub use history::{
     Ended, HistoryRecord, HistoryWriter, JudgedCandidate, Position, SearchEpoch, SearchStage, Stage, TrainEpoch,
     WidthChoice, read_history,

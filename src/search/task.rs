@@ -166,6 +166,13 @@ pub trait Elastic {
     /// Where it fails.
     fn probe(&mut self, choices: &[Choices], batches: u32, at: At) -> Result<Vec<f64>, Self::Error>;
 
+    /// Bytes of a step, probe or report at its fullest, were the tensors sized for these options, as predicted: what a memory
+    /// ceiling is held against. A wider option needs no less.
+    ///
+    /// # Errors
+    /// Where that cannot be told.
+    fn needed(&self, widths: &[usize]) -> Result<Bytes, Self::Error>;
+
     /// Bytes of weights, gradients and moments at the present sizes.
     fn allocated(&self) -> Bytes;
 }

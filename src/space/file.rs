@@ -434,9 +434,23 @@ enum WidthValue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct WidthRange {
-    min: u64,
-    max: u64,
+    /// Narrowest option, a step where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>", extend("type" = "integer"))]
+    min: Option<u64>,
+    /// Widest option; where absent there are as many as a grid without an end has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>", extend("type" = "integer"))]
+    max: Option<u64>,
     step: u64,
+}
+
+impl WidthRange {
+    /// Narrowest and widest.
+    fn ends(self) -> [u64; 2] {
+        let min = self.min.unwrap_or(self.step);
+        [min, self.max.unwrap_or(min.saturating_add((OPEN_OPTIONS - 1).saturating_mul(self.step)))]
+    }
 }
 
 impl Serialize for WidthFile {
@@ -576,6 +590,15 @@ impl SpaceFile {
     /// # Errors
     /// The first rule that is broken, with its line.
     pub fn into_space(self, setting: &Setting<'_>) -> Result<Space, LoadError> {
+        self.into_space_and_open_width(setting).map(|(space, _)| space)
+    }
+
+    /// The space, and where a width of no maximum stands, if there is one: only a search that allocates widths as it goes
+    /// can take it.
+    ///
+    /// # Errors
+    /// As [`SpaceFile::into_space`].
+    pub fn into_space_and_open_width(self, setting: &Setting<'_>) -> Result<(Space, Option<Place>), LoadError> {
         let images = self.images.as_ref().map(|images| images_of(images, setting)).transpose()?;
         let mut builder = Builder::new(images.as_ref().unwrap_or(setting))?;
         builder.layers(&self.stem)?;
@@ -584,7 +607,7 @@ impl SpaceFile {
             BodyFile::Chain(chain) => builder.chain(chain)?,
         }
         builder.layers(&self.head)?;
-        let mut space = builder.space;
+        let Builder { mut space, open, .. } = builder;
         space.classifier = match self.classifier {
             ClassifierFile::Flatten => Classifier::Flatten,
             ClassifierFile::GlobalPool => Classifier::GlobalPool,
@@ -597,7 +620,7 @@ impl SpaceFile {
             });
             space.encodable().map_err(|reason| Place::of(strings).reject(setting.origin, reason))?;
         }
-        Ok(space)
+        Ok((space, open))
     }
 }
 
@@ -617,6 +640,9 @@ fn images_of<'a>(images: &Spanned<ImagesFile>, setting: &Setting<'a>) -> Result<
 /// Largest number of channels, options, layers and cells that a file may ask for: far beyond use, far below overflow.
 const MOST_CHANNELS: u64 = 65_536;
 const MOST_OPTIONS: u64 = 4_096;
+/// Options of a width without a maximum. Far beyond what a search comes to hold, and few enough that tables of pairs of
+/// options stay small beside the rest.
+const OPEN_OPTIONS: u64 = 256;
 const MOST_LAYERS: u64 = 1_000;
 const MOST_CANDIDATES: usize = 1_000;
 
@@ -627,6 +653,8 @@ struct Builder<'a> {
     setting: &'a Setting<'a>,
     space: Space,
     fixed: usize,
+    /// The first width of no maximum.
+    open: Option<Place>,
 }
 
 impl<'a> Builder<'a> {
@@ -648,7 +676,7 @@ impl<'a> Builder<'a> {
             classifier: Classifier::GlobalPool,
             encoding: None,
         };
-        Ok(Self { setting, space, fixed: 0 })
+        Ok(Self { setting, space, fixed: 0, open: None })
     }
 
     fn reject<T>(&self, value: &Spanned<T>, reason: impl fmt::Display) -> LoadError {
@@ -658,7 +686,11 @@ impl<'a> Builder<'a> {
     fn width(&mut self, name: &str, file: &WidthFile) -> Result<WidthId, LoadError> {
         let options = match file.0.value {
             WidthValue::Fixed(width) => vec![width],
-            WidthValue::Range(WidthRange { min, max, step }) => {
+            WidthValue::Range(range @ WidthRange { step, .. }) => {
+                let [min, max] = range.ends();
+                if range.max.is_none() {
+                    self.open.get_or_insert(Place::of(&file.0));
+                }
                 if step == 0 || min > max {
                     let reason = format!("width: the range {min} to {max} step {step} is empty");
                     return Err(self.reject(&file.0, reason));

@@ -600,3 +600,52 @@ fn masks_stand_where_inner_widths_follow_an_end() {
     assert_eq!(masks(Candidate::InvertedBottleneck(block)), [&wanted[..], &inner[..]].concat());
     assert_eq!(masks(Candidate::Identity), [""; 0]);
 }
+
+/// Before a batch norm a mask has no gradient: the norm takes the scale out again.
+#[test]
+fn no_mask_stands_before_a_batch_norm() {
+    let block = |expansion, squeeze_excitation, depth| {
+        Candidate::InvertedBottleneck(InvertedBottleneck { kernel: 3, expansion, squeeze_excitation, depth })
+    };
+    let conv = |order| Candidate::Conv { kernel: 3, dilation: 1, order };
+    let candidates = [
+        conv(Order::ConvNormRelu),
+        conv(Order::ConvNorm),
+        conv(Order::ReluConvNorm),
+        Candidate::Separable { kernel: 5 },
+        block(1, 0.0, 1),
+        block(3, 0.0, 3),
+        block(6, 0.25, 2),
+    ];
+    let site = Site { in_width: 8, out_width: 12, stride: 1, tied: false };
+    for candidate in candidates {
+        let mut network = Network::new("one", Shape::new(&[8, 4, 4]).unwrap());
+        let input = network.input();
+        let wired = candidate.wire(&mut network, "op", input, site).unwrap();
+        // The join behind it masks what it puts out.
+        let masked: Vec<_> = wired.masks.iter().map(|point| point.node).chain([wired.last]).collect();
+        let norms: Vec<_> = network.nodes().filter(|(_, node)| matches!(node.op, Op::BatchNorm { .. })).collect();
+        assert!(!norms.is_empty());
+        for (norm, node) in norms {
+            assert!(network.inputs(norm).iter().all(|source| !masked.contains(source)), "{}", node.name);
+        }
+    }
+}
+
+#[test]
+fn a_width_without_a_maximum_has_256_options() {
+    let text = |width: &str| {
+        format!(
+            "stem: [{{ conv: {{ kernel: 3, width: 4 }} }}]\nbody:\n  chain:\n    candidates: [{{ conv: {{ kernel: 3 }} }}]\n    \
+             stages: [{{ layers: 1, width: {width} }}]\nclassifier: global-pool\n"
+        )
+    };
+    let options = |width: &str| read(&text(width)).unwrap().widths.last().unwrap().options.clone();
+    assert_eq!(options("{ step: 8 }"), (1..=256).map(|count| 8 * count).collect::<Vec<u64>>());
+    assert_eq!(options("{ min: 16, step: 4 }"), (0..256).map(|count| 16 + 4 * count).collect::<Vec<u64>>());
+    assert_eq!(options("{ max: 24, step: 8 }"), [8, 16, 24]);
+    let error = read(&text("{ step: 300 }")).unwrap_err().to_string();
+    assert!(error.ends_with("width: channels lie in 1..=65536, got 65700"), "{error}");
+    assert!(read(&text("{ step: 0 }")).unwrap_err().to_string().contains("is empty"));
+    assert!(read(&text(&format!("{{ step: {} }}", u64::MAX))).is_err());
+}

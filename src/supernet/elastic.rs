@@ -4,10 +4,11 @@
 //! is not there. A tensor that grows keeps what it had at its place, so that every former width computes to the bit what it
 //! did before.
 
+use super::memory::{Inventory, Running};
 use super::mixing::{Differentiated, Mixing};
-use super::{Now, Supernet, SupernetError, sgd_config};
+use super::{Now, Supernet, SupernetError, Together, sgd_config};
 use crate::search::allocation::Resize;
-use crate::search::{At, Choices, Elastic};
+use crate::search::{At, Choices, Elastic, Paths, Stage};
 use crate::torch::{Sgd, mix};
 use crate::units::Bytes;
 
@@ -37,6 +38,18 @@ impl Elastic for Supernet<'_> {
         let losses = self.losses(&now, choices, batches, at);
         self.now = Some(now);
         losses
+    }
+
+    fn needed(&self, widths: &[usize]) -> Result<Bytes, SupernetError> {
+        let now = self.now.as_ref().expect("a stage is entered before its sizes are asked for");
+        let running = match &now.entered {
+            Stage::Widths { operators } => Running::Widths { operators: Some(operators), sizes: Some(widths) },
+            stage @ (Stage::Operators { .. } | Stage::Whole) => Running::of(stage, Paths::ONE),
+        };
+        let inventory = Inventory::new(self.space, running, self.settings.precision)?;
+        let Together { step, report } = self.together(now.stage);
+        let batch = |most: usize| most.min(self.settings.batch) as u64;
+        Ok(inventory.weight_step(batch(step)).total().max(inventory.report(report as u64).total()))
     }
 
     fn allocated(&self) -> Bytes {

@@ -237,6 +237,46 @@ fn check_width_gradient(space: &Space, operators: [usize; 3]) {
     }
 }
 
+/// Sums over the channels of every searched width of its mask times the loss's gradient by it, each beside the sum of what
+/// is summed, under even mixtures.
+///
+/// A mask is `m = sum_o p_o prefix_o`, so `sum_k m_k dL/dm_k = sum_o p_o dL/dp_o`.
+fn scales(space: &Space) -> Vec<[f64; 2]> {
+    let data = dataset();
+    let splits = splits(&data);
+    let loader = Loader::new(&data, Augment::NONE, Layout::Contiguous).unwrap();
+    let mut supernet = Supernet::new(space, &splits, &loader, settings(5));
+    supernet.enter(&Stage::Widths { operators: space.first().operators }).unwrap();
+    let choices = Choices { weights: Probabilities::uniform(space), paths: Paths::Full };
+    let answer = supernet.evaluate(&choices, At { stage: 1, epoch: 0, step: 0 }).unwrap();
+    let searched = (0..space.widths.len()).filter(|&width| space.widths[width].options.len() > 1);
+    let sums = |width: usize| {
+        let parts = choices.weights.widths[width].iter().zip(&answer.gradient.widths[width]).map(|(p, g)| p * g);
+        [parts.clone().sum::<f64>().abs(), parts.map(f64::abs).sum()]
+    };
+    searched.map(sums).collect()
+}
+
+#[test]
+fn the_scale_of_a_mask_before_a_batch_norm_has_no_gradient_and_before_the_classifier_it_has() {
+    let chain = read(
+        "
+stem: [{ conv: { kernel: 3, width: 6, stride: 4 } }]
+body:
+  chain:
+    candidates: [{ conv: { kernel: 3 } }]
+    stages: [{ layers: 3, width: { min: 2, max: 8, step: 2 }, width-per: layer }]
+classifier: global-pool
+",
+    );
+    let scales = scales(&chain);
+    let [[first, of_first], [second, of_second], [last, of_last]] = scales[..] else { panic!("{scales:?}") };
+    assert!(of_first > 1e-4 && of_second > 1e-4, "{scales:?}");
+    // Not to the last bit, since a batch norm adds 1e-5 to the variance.
+    assert!(first < 1e-2 * of_first && second < 1e-2 * of_second, "{scales:?}");
+    assert!(last > 0.1 * of_last, "{scales:?}");
+}
+
 /// Mixing weights of which every operator choice has `count` above nought.
 fn several(space: &Space, count: usize) -> Choices {
     let mut weights = Probabilities::uniform(space);

@@ -9,7 +9,7 @@ use crate::jobs::spec::DataSet;
 use crate::load;
 use crate::network::Network;
 use crate::record::{
-    Accuracy, Ended, HistoryRecord, INTERRUPTED, Rollback, Summary, TargetResult, diverged, doubts, read_history,
+    Accuracy, Ended, HistoryRecord, INTERRUPTED, Rollback, Summary, TargetResult, diverged, doubts, held_back, read_history,
     stage_ends, write, write_json,
 };
 use crate::search;
@@ -91,7 +91,7 @@ impl Finish<'_> {
         let rollbacks = keep.checkpoint.rollbacks();
         let diverged = diverged(records, self.run.job.space.classes);
         let run = rollbacks.iter().map(Rollback::warning).chain(self.run.environment.changes());
-        run.chain(diverged).chain(choices).collect()
+        run.chain(diverged).chain(choices).chain(held_back(records)).collect()
     }
 
     fn summary(&self, keep: &Keep<'_>, ending: Ending<'_>) -> Result<Summary, SearchJobError> {

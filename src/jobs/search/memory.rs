@@ -18,6 +18,9 @@ pub(super) struct Plans {
     /// By number of the stage; nothing for a stage that is not run.
     stages: [Option<MemoryPlan>; 2],
     batch: u64,
+    /// Whether the width stage begins at its plan and grows.
+    grows: bool,
+    budget: Option<Budget>,
 }
 
 impl Plans {
@@ -36,6 +39,8 @@ impl Plans {
         // The supernet of an evolution has all candidates at the widest options; its masks are left out.
         let widths: Vec<usize> = job.space.widths.iter().map(|choice| choice.options.len() - 1).collect();
         let whole = || plan(Running::Operators { paths: Paths::ONE, widths: &widths });
+        let first = search.first_sizes();
+        let sizes = first.as_deref();
         let stage = match job.settings.method {
             Method::Systole | Method::Darts { .. } | Method::Gdas => search.stage(),
             Method::Evolution(_) => Some(Stage::Whole),
@@ -44,13 +49,22 @@ impl Plans {
         let stages = match stage {
             None => [None, None],
             Some(Stage::Whole) => [None, Some(whole()?)],
-            Some(stage @ Stage::Widths { .. }) => [None, Some(plan(Running::of(&stage, job.settings.paths))?)],
+            Some(Stage::Widths { operators }) => {
+                [None, Some(plan(Running::Widths { operators: Some(&operators), sizes })?)]
+            }
             Some(stage @ Stage::Operators { .. }) => {
-                let widths = (search.stages() > 1).then(|| plan(Running::Widths { operators: None })).transpose()?;
+                let widths = Running::Widths { operators: None, sizes };
+                let widths = (search.stages() > 1).then(|| plan(widths)).transpose()?;
                 [Some(plan(Running::of(&stage, job.settings.paths))?), widths]
             }
         };
-        Ok(Self { stages, batch: job.settings.batch })
+        let grows = sizes.is_some() && stages[1].is_some();
+        Ok(Self { stages, batch: job.settings.batch, grows, budget: Some(budget) })
+    }
+
+    /// Bytes that a step of a width stage may grow to.
+    pub(super) fn ceiling(&self) -> Option<Bytes> {
+        self.budget.filter(|_| self.grows).and_then(|budget| budget.of_a_step())
     }
 
     /// How many images go through together in the stage of each number.
@@ -88,8 +102,9 @@ impl Plans {
         let mut lines = Vec::new();
         if let Some(plan) = self.fullest() {
             let fullest = plan.fullest;
+            let most = if self.grows { "at the widths' first sizes" } else { "at most" };
             lines.push(format!(
-                "memory: at most {} MB predicted, of which weights {}, moments {}, gradients {}, activations {}, workspace {}",
+                "memory: {most} {} MB predicted, of which weights {}, moments {}, gradients {}, activations {}, workspace {}",
                 megabytes(plan.predicted()),
                 megabytes(fullest.weights),
                 megabytes(fullest.moments),
@@ -97,6 +112,9 @@ impl Plans {
                 megabytes(fullest.activations),
                 megabytes(fullest.workspace)
             ));
+        }
+        if let Some((limit, _)) = self.budget.and_then(|budget| budget.limit).filter(|_| self.grows) {
+            lines.push(format!("memory: no width grows beyond what {} MB hold", megabytes(limit)));
         }
         for (plan, stage) in self.stages.into_iter().zip(["operators", "widths"]) {
             if let Some(plan) = plan.filter(|plan| plan.micro_batch < self.batch) {

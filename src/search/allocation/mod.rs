@@ -24,6 +24,7 @@ use super::adam::AdamConfig;
 use crate::cost::Probabilities;
 use crate::record::{AllocationDecision, AllocationKind};
 use crate::space::WidthChoice;
+use crate::units::Bytes;
 use settings::{LEAST_SLOPE, MATURITY, NEW_LOGIT};
 use view::{View, admitted};
 
@@ -61,6 +62,9 @@ pub struct Allocation {
     level: Option<f64>,
     /// Whether nothing is added any more.
     stopped: bool,
+    /// Bytes that a step may take at its fullest.
+    #[serde(default)]
+    ceiling: Option<Bytes>,
     /// Decisions of the present epoch.
     decisions: Vec<AllocationDecision>,
 }
@@ -89,10 +93,21 @@ pub(super) struct Costs<'a> {
 pub(super) struct Change {
     group: usize,
     option: usize,
-    added: bool,
+    kind: Move,
     slope: f64,
     break_even: Option<f64>,
     probability: Option<f64>,
+}
+
+/// What becomes of an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Move {
+    /// It comes into the window.
+    In,
+    /// It goes.
+    Out,
+    /// It would come, but a step would not stay below the ceiling.
+    HeldBack,
 }
 
 /// Tensors of a width that grow or shrink.
@@ -112,8 +127,8 @@ impl Allocation {
     /// A width starts at `start` channels, the nearest option; where absent at the first option of a tile or more, or in
     /// the middle where none is: what starts too wide pays for it from the first step.
     #[must_use]
-    pub fn new(grid: Grid<'_>, searched: &[bool], start: Option<u64>) -> Self {
-        let first = |choice: &WidthChoice| first_option(&choice.options, start, grid.tile);
+    pub fn new(grid: Grid<'_>, searched: &[bool], settings: &AllocationSettings) -> Self {
+        let first = |choice: &WidthChoice| first_option(&choice.options, settings.start, grid.tile);
         let base: Vec<usize> = grid.widths.iter().map(first).collect();
         let group = |(width, _): (usize, &bool)| Group {
             width,
@@ -122,7 +137,7 @@ impl Allocation {
             left: Vec::new(),
         };
         let groups = searched.iter().enumerate().filter(|(_, searched)| **searched).map(group).collect();
-        Self { base, groups, steps: 0, level: None, stopped: false, decisions: Vec::new() }
+        Self { base, groups, steps: 0, level: None, stopped: false, ceiling: settings.ceiling, decisions: Vec::new() }
     }
 
     /// The widths that are searched.
@@ -245,21 +260,40 @@ impl Allocation {
         self.level = Some(self.level.map_or(loss, |level| memory * level + (1.0 - memory) * loss));
     }
 
-    /// What is to come and go; options that go come first.
-    pub(super) fn check(&mut self, grid: Grid<'_>, settings: &AllocationSettings, costs: Costs<'_>) -> Vec<Change> {
+    /// What is to come and go; options that go come first. `needed` tells the bytes of a step with tensors of these sizes,
+    /// and is asked under a ceiling alone.
+    ///
+    /// # Errors
+    /// Those of `needed`.
+    pub(super) fn check<E>(
+        &mut self,
+        grid: Grid<'_>,
+        settings: &AllocationSettings,
+        costs: Costs<'_>,
+        needed: &mut dyn FnMut(&[usize]) -> Result<Bytes, E>,
+    ) -> Result<Vec<Change>, E> {
         let slopes = self.slopes(settings);
-        let (mut changes, mut below, mut above) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut changes, mut below, mut above, mut held) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (place, slope) in slopes.iter().enumerate() {
-            let view = self.view(grid, place, slope * costs.by_task, costs);
-            let wanted = view.wanted(settings.band);
+            let mut view = self.view(grid, place, slope * costs.by_task, costs);
+            let mut wanted = view.wanted(settings.band);
+            let most = *wanted.last().expect("the present option is wanted");
+            if most > view.window.top() && !self.stopped {
+                let room = self.room(place, most, needed)?;
+                if room < most {
+                    held.push(view.change(place, most, Move::HeldBack));
+                    view.limit = room;
+                    wanted = view.wanted(settings.band);
+                }
+            }
             let could_go = view.could_go(&wanted, self.stopped);
             let new = wanted.iter().filter(|&&option| !self.stopped && !view.window.holds(option));
             let (wider, narrower): (Vec<Change>, Vec<Change>) =
-                new.map(|&option| view.change(place, option, true)).partition(|new| new.option > view.window.top());
+                new.map(|&option| view.change(place, option, Move::In)).partition(|new| new.option > view.window.top());
             let ripe = view.ripe(&could_go);
             // What is about to grow keeps its top until then: a tensor that shrinks first would lose what it learned.
             let gone = if wider.is_empty() { view.without_dominated_top(ripe) } else { Vec::new() };
-            changes.extend(gone.into_iter().map(|option| view.change(place, option, false)));
+            changes.extend(gone.into_iter().map(|option| view.change(place, option, Move::Out)));
             below.extend(narrower);
             above.push((view.tries(), view.gain(&wanted), wider));
             self.groups[place].window.count_idle(&could_go);
@@ -267,7 +301,58 @@ impl Allocation {
         changes.extend(below);
         let growing = settings.growing.map_or(self.groups.len().div_ceil(3), |growing| growing as usize);
         changes.extend(admitted(above, growing));
-        changes
+        changes.extend(held.into_iter().filter(|held| !self.is_noted(grid, held)));
+        Ok(changes)
+    }
+
+    /// The widest option up to `most` of a group, at least its top, at which a step stays below the ceiling, all other
+    /// widths at their tops.
+    fn room<E>(
+        &self,
+        place: usize,
+        most: usize,
+        needed: &mut dyn FnMut(&[usize]) -> Result<Bytes, E>,
+    ) -> Result<usize, E> {
+        let Some(ceiling) = self.ceiling else { return Ok(most) };
+        let mut sizes = self.tops();
+        let Group { width, window, .. } = &self.groups[place];
+        let mut fits = |option: usize| {
+            sizes[*width] = option;
+            Ok(needed(&sizes)? <= ceiling)
+        };
+        if fits(most)? {
+            return Ok(most);
+        }
+        // What fits is a prefix of the options: a wider one needs more.
+        let (mut within, mut beyond) = (window.top(), most);
+        while beyond - within > 1 {
+            let middle = within.midpoint(beyond);
+            if fits(middle)? { within = middle } else { beyond = middle }
+        }
+        Ok(within)
+    }
+
+    /// Whether a step fits below the ceiling once `change` is carried out.
+    ///
+    /// # Errors
+    /// Those of `needed`.
+    pub(super) fn has_room<E>(
+        &self,
+        change: &Change,
+        needed: &mut dyn FnMut(&[usize]) -> Result<Bytes, E>,
+    ) -> Result<bool, E> {
+        let grows = change.kind == Move::In && change.option > self.groups[change.group].window.top();
+        Ok(!grows || self.room(change.group, change.option, needed)? == change.option)
+    }
+
+    /// Whether the present epoch tells already that this option was held back.
+    fn is_noted(&self, grid: Grid<'_>, held: &Change) -> bool {
+        let WidthChoice { name, options } = &grid.widths[self.groups[held.group].width];
+        self.decisions.iter().any(|noted| {
+            noted.kind == AllocationKind::HeldBack
+                && noted.width.as_ref() == Some(name)
+                && noted.channels == Some(options[held.option])
+        })
     }
 
     fn view<'a>(&'a self, grid: Grid<'a>, place: usize, slope: f64, costs: Costs<'a>) -> View<'a> {
@@ -281,11 +366,13 @@ impl Allocation {
     pub(super) fn apply(&mut self, change: &Change) -> Option<Resize> {
         let Group { width, window, left, .. } = &mut self.groups[change.group];
         let from = window.top();
-        if change.added {
-            window.add(change.option, NEW_LOGIT);
-        } else {
-            window.drop_option(change.option);
-            left.push(change.option);
+        match change.kind {
+            Move::In => window.add(change.option, NEW_LOGIT),
+            Move::Out => {
+                window.drop_option(change.option);
+                left.push(change.option);
+            }
+            Move::HeldBack => {}
         }
         let to = window.top();
         (from != to).then_some(Resize { width: *width, from, to })
@@ -296,11 +383,12 @@ impl Allocation {
         let Group { width, window, .. } = &self.groups[change.group];
         let WidthChoice { name, options } = &grid.widths[*width];
         let (step, allocated_bytes) = at;
-        let kind = match (change.added, resize.is_some()) {
-            (true, true) => AllocationKind::Grow,
-            (true, false) => AllocationKind::Add,
-            (false, true) => AllocationKind::Shrink,
-            (false, false) => AllocationKind::Drop,
+        let kind = match (change.kind, resize.is_some()) {
+            (Move::In, true) => AllocationKind::Grow,
+            (Move::In, false) => AllocationKind::Add,
+            (Move::Out, true) => AllocationKind::Shrink,
+            (Move::Out, false) => AllocationKind::Drop,
+            (Move::HeldBack, _) => AllocationKind::HeldBack,
         };
         self.decisions.push(AllocationDecision {
             step,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::slope::Slopes;
 use crate::load::{LoadError, Ranges, Spanned, unplaced};
+use crate::units::Bytes;
 
 /// Which widths are held while they are searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -95,6 +96,8 @@ pub struct AllocationSettings {
     pub memory: f64,
     /// What happens when the steps are done.
     pub end: EndGame,
+    /// Bytes that a step may take at its fullest: no width grows beyond them.
+    pub ceiling: Option<Bytes>,
 }
 
 /// What happens when the steps of the stage are done.
@@ -142,6 +145,7 @@ impl AllocationSettings {
         band: 1.5,
         memory: 0.9,
         end: EndGame::Descent,
+        ceiling: None,
     };
 }
 

@@ -8,6 +8,22 @@ fn choice(options: &[u64]) -> WidthChoice {
     WidthChoice { name: "width".to_owned(), options: options.to_vec() }
 }
 
+fn from(start: Option<u64>) -> AllocationSettings {
+    AllocationSettings { start, ..AllocationSettings::DEFAULT }
+}
+
+/// A check without a ceiling: nobody is asked what a step needs.
+fn checked(
+    allocation: &mut Allocation,
+    grid: Grid<'_>,
+    settings: &AllocationSettings,
+    settled: &[Vec<f64>],
+) -> Vec<Change> {
+    let mut needed = |_: &[usize]| -> Result<Bytes, std::convert::Infallible> { panic!("there is no ceiling") };
+    let Ok(changes) = allocation.check(grid, settings, Costs { settled, by_task: 1.0 }, &mut needed);
+    changes
+}
+
 fn options(window: &Window) -> Vec<usize> {
     window.slots().iter().map(|slot| slot.option).collect()
 }
@@ -17,7 +33,7 @@ fn a_first_window_holds_three_options_up_to_the_first_edge_and_never_less_than_t
     let grid: Vec<u64> = (8..=280).step_by(8).collect();
     let first = |options: &[u64], start, tile| {
         let widths = [choice(options)];
-        let allocation = Allocation::new(Grid { widths: &widths, tile }, &[true], start);
+        let allocation = Allocation::new(Grid { widths: &widths, tile }, &[true], &from(start));
         let slots = allocation.groups()[0].window.slots().to_vec();
         assert!(slots.iter().all(|slot| slot.age == MATURITY && slot.logit == 0.0));
         slots.iter().map(|slot| options[slot.option]).collect::<Vec<u64>>()
@@ -36,7 +52,7 @@ fn a_first_window_holds_three_options_up_to_the_first_edge_and_never_less_than_t
 #[test]
 fn a_width_that_is_not_searched_stands_at_its_first_option_and_has_no_window() {
     let widths = [choice(&[3]), choice(&[8, 16, 32, 64]), choice(&[8, 16, 32, 64])];
-    let allocation = Allocation::new(Grid { widths: &widths, tile: 32 }, &[false, false, true], None);
+    let allocation = Allocation::new(Grid { widths: &widths, tile: 32 }, &[false, false, true], &from(None));
     assert_eq!(allocation.groups().len(), 1);
     assert_eq!((allocation.tops(), allocation.likeliest()), (vec![0, 2, 2], vec![0, 2, 2]));
     let mut spread = vec![vec![9.0], vec![9.0; 4], vec![9.0; 4]];
@@ -151,7 +167,7 @@ fn slopes_are_shrunk_as_far_as_the_scatter_of_probes_explains_that_they_differ()
 #[test]
 fn options_outside_a_window_score_below_those_in_it_and_less_the_farther_they_are() {
     let widths = [choice(&[8, 16, 24, 32, 40, 48, 56, 64])];
-    let mut allocation = Allocation::new(Grid { widths: &widths, tile: 40 }, &[true], None);
+    let mut allocation = Allocation::new(Grid { widths: &widths, tile: 40 }, &[true], &from(None));
     allocation.groups[0].window.prefer(3, 2.0);
     let mut scores = vec![vec![0.0; 8]];
     allocation.scores(&mut scores);
@@ -162,7 +178,7 @@ fn options_outside_a_window_score_below_those_in_it_and_less_the_farther_they_ar
 /// One width of 8 to 280 channels on a tile of 128, with a slope for a fresh window at `start`.
 fn one_width(start: u64, slope: f64) -> ([WidthChoice; 1], Allocation) {
     let widths = [choice(&(8..=280).step_by(8).collect::<Vec<u64>>())];
-    let mut allocation = Allocation::new(Grid { widths: &widths, tile: 128 }, &[true], Some(start));
+    let mut allocation = Allocation::new(Grid { widths: &widths, tile: 128 }, &[true], &from(Some(start)));
     allocation.groups[0].slope.measure(slope, 0.7);
     (widths, allocation)
 }
@@ -176,12 +192,12 @@ fn check(
 ) -> Vec<(bool, u64)> {
     let grid = Grid { widths, tile: 128 };
     let settled = vec![cost.to_vec()];
-    let changes = allocation.check(grid, settings, Costs { settled: &settled, by_task: 1.0 });
+    let changes = checked(allocation, grid, settings, &settled);
     changes
         .iter()
         .map(|change| {
             allocation.apply(change);
-            (change.added, widths[0].options[change.option])
+            (change.kind == Move::In, widths[0].options[change.option])
         })
         .collect()
 }
@@ -229,7 +245,7 @@ fn only_so_many_widths_try_a_wider_option_at_a_time_and_those_that_gain_most_com
     let widths: Vec<WidthChoice> = (0..3).map(|_| choice(&[32, 64, 128, 256])).collect();
     let grid = Grid { widths: &widths, tile: 64 };
     let grown = |growing| {
-        let mut allocation = Allocation::new(grid, &[true; 3], Some(64));
+        let mut allocation = Allocation::new(grid, &[true; 3], &from(Some(64)));
         for (group, slope) in allocation.groups.iter_mut().zip([2.0, 4.0, 3.0]) {
             group.slope.measure(slope, 0.7);
             group.window.prefer(1, 1.0);
@@ -238,7 +254,7 @@ fn only_so_many_widths_try_a_wider_option_at_a_time_and_those_that_gain_most_com
         let settings = AllocationSettings { growing, slopes: Slopes::Own, ..AllocationSettings::DEFAULT };
         let mut grown = Vec::new();
         for _ in 0..2 {
-            let changes = allocation.check(grid, &settings, Costs { settled: &settled, by_task: 1.0 });
+            let changes = checked(&mut allocation, grid, &settings, &settled);
             grown.extend(changes.iter().filter_map(|change| allocation.apply(change)).map(|resize| resize.width));
         }
         grown
@@ -246,6 +262,40 @@ fn only_so_many_widths_try_a_wider_option_at_a_time_and_those_that_gain_most_com
     // The gain of a doubling is a ln 2 - 0.1. One that tries keeps its place until it has had its time.
     assert_eq!((grown(Some(1)), grown(Some(2)), grown(Some(3))), (vec![1], vec![1, 2], vec![1, 2, 0]));
     assert_eq!(grown(None), [1], "a third of three");
+}
+
+#[test]
+fn a_ceiling_clips_what_a_width_tries_and_tells_what_it_would_have_tried() {
+    // Channels cost nothing, so the widest within the limit of twice the present 64 is the best; 128 would need 128 bytes.
+    let widths = [choice(&[32, 48, 64, 80, 96, 112, 128])];
+    let grid = Grid { widths: &widths, tile: 64 };
+    let settled = vec![vec![0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]];
+    let tried = |ceiling: u64| {
+        let settings = AllocationSettings { ceiling: Some(Bytes(ceiling)), ..from(Some(64)) };
+        let mut allocation = Allocation::new(grid, &[true], &settings);
+        allocation.groups[0].slope.measure(20.0, 0.7);
+        let channels =
+            |sizes: &[usize]| -> Result<Bytes, std::convert::Infallible> { Ok(Bytes(widths[0].options[sizes[0]])) };
+        let costs = Costs { settled: &settled, by_task: 1.0 };
+        let Ok(changes) = allocation.check(grid, &settings, costs, &mut |sizes| channels(sizes));
+        let told = |change: &Change| (change.kind, widths[0].options[change.option]);
+        let first: Vec<_> = changes.iter().map(told).collect();
+        for change in &changes {
+            let resize = allocation.apply(change);
+            allocation.note(grid, change, resize, (1, 0));
+        }
+        // What was held back is told once an epoch.
+        let Ok(again) = allocation.check(grid, &settings, costs, &mut |sizes| channels(sizes));
+        assert!(again.iter().all(|change| change.kind != Move::HeldBack));
+        let noted = allocation.decisions().iter().filter(|noted| noted.kind == AllocationKind::HeldBack);
+        (first, allocation.tops()[0], noted.map(|noted| noted.channels).collect::<Vec<_>>())
+    };
+    assert_eq!(tried(128), (vec![(Move::In, 128)], 6, vec![]));
+    assert_eq!(tried(127), (vec![(Move::In, 112), (Move::HeldBack, 128)], 5, vec![Some(128)]));
+    assert_eq!(tried(95), (vec![(Move::In, 80), (Move::HeldBack, 128)], 3, vec![Some(128)]));
+    // Not even the next one fits; nor what is there already, which stays.
+    assert_eq!(tried(79), (vec![(Move::HeldBack, 128)], 2, vec![Some(128)]));
+    assert_eq!(tried(10), (vec![(Move::HeldBack, 128)], 2, vec![Some(128)]));
 }
 
 /// Costs that rise with channels, with steps at tiles, and with bumps.
@@ -295,11 +345,11 @@ proptest! {
             let (current, top) = (allocation.likeliest()[0], allocation.tops()[0]);
             let curve = Curve { channels: &widths[0].options, cost: &cost };
             let settled = vec![cost.clone()];
-            for change in allocation.check(grid, &settings, Costs { settled: &settled, by_task: 1.0 }) {
+            for change in checked(&mut allocation, grid, &settings, &settled) {
                 let resize = allocation.apply(&change);
                 prop_assert_eq!(resize.map(|resize| resize.from != resize.to), resize.map(|_| true));
-                turns[change.option][usize::from(change.added)] += 1;
-                prop_assert!(change.option != current || change.added);
+                turns[change.option][usize::from(change.kind == Move::In)] += 1;
+                prop_assert!(change.option != current || change.kind == Move::In);
             }
             let window = &allocation.groups[0].window;
             let held = options(window);

@@ -1,7 +1,7 @@
 //! What a check sees of one width.
 
 use super::settings::{MATURITY, PATIENCE, UNLIKELY};
-use super::{Change, Curve, Window};
+use super::{Change, Curve, Move, Window};
 
 /// One width in a check.
 pub(super) struct View<'a> {
@@ -65,12 +65,12 @@ impl View<'_> {
         worth(self.current) - options.iter().map(|&option| worth(option)).fold(f64::INFINITY, f64::min)
     }
 
-    pub(super) fn change(&self, group: usize, option: usize, added: bool) -> Change {
+    pub(super) fn change(&self, group: usize, option: usize, kind: Move) -> Change {
         let mut slots = self.window.slots().iter().zip(self.window.probabilities());
         let probability = slots.find(|(slot, _)| slot.option == option).map(|(_, p)| p);
         let [narrow, wide] = [option.min(self.current), option.max(self.current)];
         let break_even = (narrow < wide).then(|| self.curve.break_even(narrow, wide));
-        Change { group, option, added, slope: self.slope, break_even, probability }
+        Change { group, option, kind, slope: self.slope, break_even, probability }
     }
 }
 

@@ -32,7 +32,15 @@ impl Search<'_> {
         // What is not used costs nothing, whatever its width is.
         let searched: Vec<bool> =
             choices.map(|choice| choice.options.len() > 1 && !unused.contains(&choice.name)).collect();
-        self.state.allocation = Some(Allocation::new(self.grid(), &searched, settings.start));
+        self.state.allocation = Some(Allocation::new(self.grid(), &searched, &settings));
+    }
+
+    /// Option of every width choice that tensors are sized for at first, where widths are to be allocated dynamically.
+    #[must_use]
+    pub fn first_sizes(&self) -> Option<Vec<usize>> {
+        let settings = self.settings.allocation?;
+        let searched: Vec<bool> = self.space.widths.iter().map(|choice| choice.options.len() > 1).collect();
+        Some(Allocation::new(self.grid(), &searched, &settings).tops())
     }
 
     /// Takes an allocation that was read from elsewhere and is none of the space away.
@@ -114,7 +122,13 @@ impl Search<'_> {
         let probabilities = self.distributions_of(allocation);
         let level = allocation.level().unwrap_or(0.0);
         let (settled, by_task) = self.settled(&probabilities, level);
-        for change in allocation.check(grid, settings, Costs { settled: &settled, by_task }) {
+        let costs = Costs { settled: &settled, by_task };
+        let changes = allocation.check(grid, settings, costs, &mut |sizes| task.needed(sizes));
+        for change in changes.map_err(SearchError::Task)? {
+            // Widths that grow in one check may outgrow the ceiling together: the later one waits.
+            if !allocation.has_room(&change, &mut |sizes| task.needed(sizes)).map_err(SearchError::Task)? {
+                continue;
+            }
             let resize = allocation.apply(&change);
             if let Some(resize) = resize {
                 task.resize(resize, at).map_err(SearchError::Task)?;

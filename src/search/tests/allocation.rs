@@ -2,7 +2,7 @@
 
 mod toy;
 
-use toy::{Chain, FROM_32, NOISY, STEPS, TRUE, chain, dynamic, most_turns, ran, study, to_280};
+use toy::{Chain, FROM_32, NOISY, Ran, STEPS, TRUE, chain, dynamic, most_turns, ran, study, to_280};
 
 use super::super::allocation::{Allocation, AllocationSettings, EndGame, Masks, Slopes};
 use super::super::*;
@@ -12,6 +12,7 @@ use crate::cost::{CostKind, Metric, Probabilities};
 use crate::estimate::Target;
 use crate::record::{AllocationDecision, AllocationKind, HardTarget, SearchEpoch};
 use crate::space::Candidate;
+use crate::units::Bytes;
 
 /// Weights of latency and scales of the slopes, as the page on the method has them.
 const WEIGHTS: [(f64, f64); 4] = [(1.0, 0.1), (1.0, 0.5), (0.1, 0.1), (0.1, 0.5)];
@@ -67,6 +68,26 @@ fn a_grid_far_beyond_280_is_used_where_it_pays_and_not_where_it_does_not() {
     assert!(wide.gap < 0.02, "{:?} {}", wide.widths, wide.gap);
     let narrow = ran(&options, 0.1, TRUE, dynamic(1, 1.0, FROM_32));
     assert!(narrow.peak < 1_120 && narrow.gap < 0.02, "{} {}", narrow.peak, narrow.gap);
+}
+
+#[test]
+fn no_step_needs_more_than_the_ceiling_and_what_it_cost_is_little_where_it_hardly_binds() {
+    let under = |ceiling: Option<u64>| {
+        let allocation = AllocationSettings { ceiling: ceiling.map(Bytes), ..FROM_32 };
+        ran(&to_280(), 0.5, TRUE, dynamic(1, 1.0, allocation))
+    };
+    let most = |run: &Ran| run.decisions.iter().map(|decision| decision.allocated_bytes).max().unwrap();
+    let held = |run: &Ran| run.decisions.iter().filter(|decision| decision.kind == AllocationKind::HeldBack).count();
+    let free = under(None);
+    assert_eq!(held(&free), 0);
+    for share in [3, 2] {
+        let ceiling = most(&free) / share;
+        let bound = under(Some(ceiling));
+        assert!(most(&bound) <= ceiling && held(&bound) > 0, "{} of {ceiling}", most(&bound));
+        assert!(bound.gap >= free.gap && bound.peak < free.peak);
+    }
+    let roomy = under(Some(most(&free)));
+    assert_eq!((held(&roomy), roomy.widths), (0, free.widths));
 }
 
 #[test]

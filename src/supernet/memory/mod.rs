@@ -28,6 +28,22 @@ pub struct Budget {
     pub present: Bytes,
 }
 
+impl Budget {
+    /// Bytes that a step may take beside what the process holds anyway; nothing where no limit is known.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "bytes of a machine are far below 2^52"
+    )]
+    pub fn of_a_step(&self) -> Option<Bytes> {
+        let (limit, _) = self.limit?;
+        let left = limit.0.saturating_sub(self.present.0 + LIBRARY_BYTES);
+        Some(Bytes((left as f64 / (1.0 + GAPS)) as u64))
+    }
+}
+
 /// Where a limit comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitSource {

@@ -51,10 +51,13 @@ pub enum Running<'a> {
         /// Option of each width choice.
         widths: &'a [usize],
     },
-    /// One candidate of each edge is there, every width at its widest.
+    /// One candidate of each edge is there.
     Widths {
         /// Candidate of each operator choice, where that is settled; else the largest counts.
         operators: Option<&'a [usize]>,
+        /// Option of each width choice that tensors are sized for, where passes run on slices; else every width is at its
+        /// widest, under a mask.
+        sizes: Option<&'a [usize]>,
     },
 }
 
@@ -64,8 +67,8 @@ impl<'a> Running<'a> {
     pub fn of(stage: &'a Stage, paths: Paths) -> Self {
         match stage {
             Stage::Operators { widths } => Self::Operators { paths, widths },
-            Stage::Widths { operators } => Self::Widths { operators: Some(operators) },
-            Stage::Whole => Self::Widths { operators: None },
+            Stage::Widths { operators } => Self::Widths { operators: Some(operators), sizes: None },
+            Stage::Whole => Self::Widths { operators: None, sizes: None },
         }
     }
 }
@@ -92,13 +95,13 @@ impl Inventory {
     /// [`DeriveError`] where a candidate does not fit its edge.
     pub fn new(space: &Space, running: Running<'_>, precision: Precision) -> Result<Self, DeriveError> {
         let options: Vec<usize> = match running {
-            Running::Operators { widths, .. } => widths.to_vec(),
-            Running::Widths { .. } => space.widths.iter().map(|choice| choice.options.len() - 1).collect(),
+            Running::Operators { widths: sizes, .. } | Running::Widths { sizes: Some(sizes), .. } => sizes.to_vec(),
+            Running::Widths { sizes: None, .. } => space.widths.iter().map(|choice| choice.options.len() - 1).collect(),
         };
         let channels = |width: Width| space.channels(width, &options);
         let masked = |width: Width| match running {
-            Running::Operators { .. } => false,
-            Running::Widths { .. } => space.options_of(width).len() > 1,
+            Running::Operators { .. } | Running::Widths { sizes: Some(_), .. } => false,
+            Running::Widths { sizes: None, .. } => space.options_of(width).len() > 1,
         };
         let mut edges = Vec::with_capacity(space.edges.len());
         for edge in &space.edges {
@@ -148,8 +151,8 @@ impl Inventory {
                 Running::Operators { paths: Paths::Sampled(count), .. } => {
                     order.into_iter().take(count.get()).collect()
                 }
-                Running::Widths { operators: Some(operators) } => vec![operators[choice]],
-                Running::Operators { paths: Paths::Alone, .. } | Running::Widths { operators: None } => {
+                Running::Widths { operators: Some(operators), .. } => vec![operators[choice]],
+                Running::Operators { paths: Paths::Alone, .. } | Running::Widths { operators: None, .. } => {
                     order.into_iter().take(1).collect()
                 }
             };
@@ -351,8 +354,10 @@ classifier: global-pool
     fn a_stage_of_widths_has_one_candidate_at_its_widest() {
         let space = space();
         let all: Vec<usize> = space.operators.iter().map(|choice| usize::from(choice.candidates.len() > 1)).collect();
-        let settled = Inventory::new(&space, Running::Widths { operators: Some(&all) }, Precision::Float32).unwrap();
-        let open = Inventory::new(&space, Running::Widths { operators: None }, Precision::Float32).unwrap();
+        let settled =
+            Inventory::new(&space, Running::Widths { operators: Some(&all), sizes: None }, Precision::Float32).unwrap();
+        let open =
+            Inventory::new(&space, Running::Widths { operators: None, sizes: None }, Precision::Float32).unwrap();
         // The 3x3 convolution is the largest: it is what counts where nothing is settled.
         assert_eq!(settled.weight_step(3), open.weight_step(3));
         // 4 to 8 channels: 3 x 3 x 4 x 8 + 16 weights, a classifier of 8 x 2 + 2; no other convolution.
@@ -376,7 +381,8 @@ classifier: global-pool
         let file: SpaceFile = load::parse(text, "space").unwrap();
         let input = Shape::new(&[3, 8, 8]).unwrap();
         let space = file.into_space(&Setting { name: "s", origin: "space", input, classes: 2 }).unwrap();
-        let widths = Inventory::new(&space, Running::Widths { operators: None }, Precision::Float32).unwrap();
+        let widths =
+            Inventory::new(&space, Running::Widths { operators: None, sizes: None }, Precision::Float32).unwrap();
         // Of 64 pixels: the image, the stem, t and u of 8 channels each, and 16 of both; then once more.
         assert_eq!(widths.maps, [3, 4, 8, 8, 16, 8, 8, 16].map(|channels| 64 * channels));
         // The convolutions of the second cell read the first concatenation; of the second nothing needs the values.

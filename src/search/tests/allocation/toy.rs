@@ -136,6 +136,12 @@ impl Chain {
         6.0 - self.slopes.iter().enumerate().map(worth).sum::<f64>()
     }
 
+    /// Weights, gradients and moments of 3x3 convolutions, f32.
+    fn bytes(&self, widths: &[usize]) -> Bytes {
+        let channels: Vec<u64> = widths.iter().zip(&self.options).map(|(&width, options)| options[width]).collect();
+        Bytes(channels.windows(2).map(|pair| 9 * pair[0] * pair[1] * 12).sum())
+    }
+
     fn probed_loss(&self, widths: &[usize], noise: &[f64]) -> f64 {
         let worth = |place: usize| {
             let slope = self.faults.bias * self.slopes[place] + noise[place];
@@ -216,10 +222,12 @@ impl Elastic for Chain {
         Ok(choices.iter().map(|choices| self.probed_loss(&choices.weights.argmax().widths, &noise)).collect())
     }
 
+    fn needed(&self, widths: &[usize]) -> Result<Bytes, Self::Error> {
+        Ok(self.bytes(widths))
+    }
+
     fn allocated(&self) -> Bytes {
-        let channels: Vec<u64> = self.sizes.iter().zip(&self.options).map(|(&size, options)| options[size]).collect();
-        // Weights, gradients and moments of 3x3 convolutions, f32.
-        Bytes(channels.windows(2).map(|pair| 9 * pair[0] * pair[1] * 12).sum())
+        self.bytes(&self.sizes)
     }
 }
 
@@ -318,7 +326,7 @@ pub(super) fn most_turns(decisions: &[AllocationDecision]) -> [usize; 2] {
         match decision.kind {
             AllocationKind::Add | AllocationKind::Grow => turn[0] += 1,
             AllocationKind::Drop | AllocationKind::Shrink => turn[1] += 1,
-            AllocationKind::Stop => {}
+            AllocationKind::HeldBack | AllocationKind::Stop => {}
         }
     }
     turns.values().fold([0; 2], |most, turn| [most[0].max(turn[0]), most[1].max(turn[1])])
