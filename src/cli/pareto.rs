@@ -13,6 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   systole pareto results/*-s0
   systole pareto results/a-s0 results/b-s0 --reference 0.4,0.05 --out front
+  systole pareto results/*-s0 --report front.html
   systole pareto results/*-s0 --json";
 
 /// What `pareto` takes.
@@ -29,6 +30,9 @@ pub(super) struct Args {
     /// Write front.csv, front.svg and front.png into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Write one HTML file to look through, which needs no network
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -45,7 +49,12 @@ fn reference(text: &str) -> Result<Reference, String> {
 
 pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
     let request = ParetoRequest { folders: args.folders, reference: args.reference };
-    let ParetoOutcome { fronts, warnings, left_out } = jobs::pareto(&request)?;
+    let outcome = jobs::pareto(&request)?;
+    if let Some(path) = &args.report {
+        jobs::write_report(path, &outcome)?;
+        notes.line(&format!("wrote {}", path.display()));
+    }
+    let ParetoOutcome { fronts, warnings, left_out } = outcome;
     for warning in warnings {
         notes.line(&format!("warning: {warning}"));
     }
