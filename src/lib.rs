@@ -10,7 +10,7 @@
 //! | [`space`] | search spaces of cells and chains, candidates, widths, architecture strings, derivation to a network |
 //! | [`cost`] | hardware cost over distributions of choices: value and gradient |
 //! | [`record`] | run folders, history, summary, atomic files |
-//! | [`front`], [`pareto`], [`plot`] | dominance and hypervolume; points of runs; SVG and PNG |
+//! | [`front`], [`pareto`], [`plot`], [`report`] | dominance and hypervolume; points of runs; SVG and PNG; one HTML file |
 //! | [`search`] | the search itself, on the host, without tensors; asks a [`search::TaskLoss`] |
 //! | `torch`, `nn`, `data` | the libtorch border, operators as modules, data sets on the device (feature `torch`) |
 //! | `supernet`, `train` | the task loss over images; training of a fixed network (feature `torch`) |
@@ -22,7 +22,7 @@
 //! search:   job.yaml -> Space; loop { weight step (supernet) ; architecture step (task gradient + cost gradient) }
 //!           -> derive -> Network -> estimate -> train -> run folder
 //! calibrate: rows.csv + accel-models/x.yaml -> counts -> non-negative fit -> accelerator file with its calibration
-//! pareto:   run folders -> points -> front, hypervolume -> CSV, SVG, PNG
+//! pareto:   run folders -> points -> front, hypervolume -> CSV, SVG, PNG, HTML
 //! ```
 
 #![doc = include_str!("layers.txt")]
@@ -45,6 +45,7 @@ pub mod nn;
 pub mod pareto;
 pub mod plot;
 pub mod record;
+pub mod report;
 pub mod search;
 pub mod space;
 #[cfg(feature = "torch")]

@@ -17,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   systole pareto results/*-s0
   systole pareto results/a-s0 results/b-s0 --reference 0.4,0.05 --out front
+  systole pareto results/*-s0 --report front.html
   systole pareto results/*-s0 --json
   systole pareto results/*-s0 --pick 'latency-ms<=0.05'
   systole pareto --table benchmark.csv --space nas-bench-macro --accel tpu-v2,edge-tpu --out front
@@ -61,6 +62,9 @@ pub(super) struct Args {
     /// Write front.csv (all points), front.svg and front.png into this folder; of a table also the networks of the front
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Write one HTML file to look through, which needs no network
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -90,6 +94,10 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
         (Some(table), Some(space)) => of_table(table, space, &args, notes)?,
         (Some(_) | None, _) => of_runs(&args)?,
     };
+    if let Some(path) = &args.report {
+        jobs::write_report(path, &found.fronts, &found.warnings)?;
+        notes.line(&format!("wrote {}", path.display()));
+    }
     for warning in &found.warnings {
         notes.line(&format!("warning: {warning}"));
     }

@@ -7,6 +7,7 @@ mod estimate;
 mod files;
 mod kind;
 mod lookup;
+mod page;
 mod pareto;
 pub mod progress;
 mod reports;
@@ -30,6 +31,7 @@ pub use estimate::{Detail, EstimateJobError, EstimateRequest, Model, ModelError,
 pub use files::{FilesError, Written, shapes, topology};
 pub use kind::{FileKind, KindError};
 pub use lookup::{LookupJobError, LookupRequest, lookup_table};
+pub use page::{write_report, write_run_report};
 pub use pareto::{
     Answer, CoSearch, CoSearchError, ParetoOutcome, ParetoRequest, ParetoWriteError, Picked, Said, TableFacts,
     TableJobError, TableOutcome, TableRequest, copy_networks, pareto, pareto_table, write_fronts, write_networks,

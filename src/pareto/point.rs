@@ -24,6 +24,9 @@ pub struct Point {
     /// Multiply-accumulates for one image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub macs: Option<Macs>,
+    /// Which method searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
     /// Seed of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -69,11 +72,19 @@ impl Point {
             utilization: None,
             params: None,
             macs: None,
+            method: None,
             seed: None,
             accelerator: accelerator.to_owned(),
             accuracy_from: AccuracyFrom::Test,
             run: None,
         }
+    }
+
+    /// The name that it shares with the runs of the same job under other seeds: without `-s<seed>` at its end.
+    #[must_use]
+    pub fn job(&self) -> &str {
+        let seed = self.seed.map(|seed| format!("-s{seed}"));
+        seed.and_then(|seed| self.name.strip_suffix(&*seed)).unwrap_or(&self.name)
     }
 
     /// That both objectives are numbers that a run can have.

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use super::axis::{Axis, plain};
 use super::canvas::{Anchor, Canvas, Dash, Look, Size, Stroke, drawing, shortened, text_width};
-use super::colour::{FAINT_INK, INK, UNKNOWN, series, viridis};
+use super::colour::{FAINT_INK, INK, UNKNOWN, series as colour, viridis};
 use super::labels::{Corners, Label, SMALL, arrange};
 use super::panel::{Mark, Panel, Shape, nothing, utilization_bar};
+use super::series::{By, Series, spreads};
 use crate::pareto::{Front, Point};
 
 const WIDTH: f64 = 900.0;
@@ -29,11 +30,16 @@ const OTHER_RADIUS: f64 = 3.5;
 /// Accuracy in % against latency in ms: all points, and the front of each accelerator as a step line.
 ///
 /// Latency is logarithmic where it spans more than a decade. The fill is the utilization, as the bar at the side says,
-/// grey where it is not known; shape and outline tell accelerators apart. Points are named where there is room, those on
-/// the front first, and points in one place together. The caption states reference and hypervolume.
+/// grey where it is not known; shape and outline tell accelerators apart, or methods on one accelerator, or the seeds of
+/// its jobs. A cross stands at the mean of a job's runs under several seeds, its arms are the sample standard deviation.
+/// Points are named where there is room, those on the front first, and points in one place together. The caption states
+/// reference and hypervolume.
 #[must_use]
 pub fn front_svg(fronts: &[Front]) -> String {
-    let height = PANEL[1][1] + 55.0 + LINE * fronts.len().max(1) as f64;
+    let series = Series::of(fronts);
+    let legend = flowed(&series.names);
+    let lines = fronts.len().max(1) + legend.last().map_or(0, |(_, line, _)| line + 1);
+    let height = PANEL[1][1] + 55.0 + LINE * lines as f64;
     drawing([WIDTH, height], |canvas| {
         let title = Look { size: Size::Title, anchor: Anchor::Left, colour: INK };
         canvas.text("Accuracy and latency", [PANEL[0][0], 24.0], title);
@@ -49,9 +55,17 @@ pub fn front_svg(fronts: &[Front]) -> String {
             nothing(canvas, [0, 1].map(|i| f64::midpoint(PANEL[0][i], PANEL[1][i])), "no points");
         }
         let colours = utilization_range(fronts);
-        marks(canvas, &panel, fronts, colours);
+        marks(canvas, &panel, fronts, (&series, colours));
+        crosses(canvas, &panel, fronts, &series);
         names(canvas, &panel, fronts);
-        caption(canvas, fronts);
+        caption(canvas, fronts, &series);
+        for (name, line, left) in &legend {
+            let y = PANEL[1][1] + 58.0 + LINE * (fronts.len() + line) as f64;
+            let number = series.names.iter().position(|other| other == name).unwrap_or(0);
+            let mark = Mark { radius: FRONT_RADIUS, fill: UNKNOWN, edge: colour(number), edge_width: 1.6 };
+            Shape::series(number).draw(canvas, [left + 13.0, y], mark);
+            canvas.text(name, [left + 34.0, y], Look { size: Size::Normal, anchor: Anchor::Left, colour: INK });
+        }
         if let Some(range) = colours {
             utilization_bar(canvas, [PANEL[1][0] + 18.0, PANEL[0][1]], PANEL[1][1] - PANEL[0][1], range);
         }
@@ -70,6 +84,29 @@ fn utilization_range(fronts: &[Front]) -> Option<[f64; 2]> {
     let [low, high] = ends?.map(|end| 10.0 * end);
     let low = low.floor().min(8.0);
     Some([low / 10.0, high.ceil().max(low + 2.0) / 10.0])
+}
+
+/// Each name with its line and its left end, as many in a line as have room.
+fn flowed(names: &[String]) -> Vec<(&str, usize, f64)> {
+    let mut at = (0, PANEL[0][0]);
+    let place = |name| {
+        let width = 50.0 + text_width(name, Size::Normal);
+        if at.1 + width > PANEL[1][0] {
+            at = (at.0 + 1, PANEL[0][0]);
+        }
+        let (line, left) = at;
+        at.1 += width;
+        (name, line, left)
+    };
+    names.iter().map(String::as_str).map(place).collect()
+}
+
+/// Colour of the line of a front, which belongs to no method and no seed.
+fn line_colour(series: &Series, number: usize) -> plotters::style::RGBColor {
+    match series.by {
+        By::Accelerator => colour(number),
+        By::Method | By::Seed => INK,
+    }
 }
 
 fn is_member(front: &Front) -> Vec<bool> {
@@ -94,9 +131,10 @@ fn steps(panel: &Panel, front: &Front) -> Vec<[f64; 2]> {
 }
 
 /// Lines below, then the other points, then those on the front.
-fn marks(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], colours: Option<[f64; 2]>) {
+fn marks(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], (series, colours): (&Series, Option<[f64; 2]>)) {
     for (number, front) in fronts.iter().enumerate() {
-        canvas.line(&steps(panel, front), Stroke { colour: series(number), width: 1.5, dash: Dash::Solid });
+        let stroke = Stroke { colour: line_colour(series, number), width: 1.5, dash: Dash::Solid };
+        canvas.line(&steps(panel, front), stroke);
     }
     let dots = fronts.iter().map(|front| front.points().len()).sum::<usize>() > MOST_SHAPES;
     // Dots that would cover each other are drawn once: of a hundred thousand points a picture holds fewer places.
@@ -110,14 +148,15 @@ fn marks(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], colours: Option<[
             };
             for (point, _) in front.points().iter().zip(is_member(front)).filter(|(_, member)| *member == on_front) {
                 let centre = panel.place(point.latency_ms, accuracy(point));
-                let mark = Mark { radius, fill: fill(point, colours), edge: series(number), edge_width };
+                let own = series.number(number, point);
+                let mark = Mark { radius, fill: fill(point, colours), edge: colour(own), edge_width };
                 if dots && !on_front && !drawn.insert(centre.map(dot_place)) {
                     continue;
                 }
                 if dots && !on_front {
                     canvas.dot(centre, DOT_RADIUS, mark.fill);
                 } else {
-                    Shape::series(number).draw(canvas, centre, mark);
+                    Shape::series(own).draw(canvas, centre, mark);
                 }
             }
         }
@@ -129,6 +168,27 @@ fn dot_place(at: f64) -> i64 {
     #[expect(clippy::cast_possible_truncation, reason = "pixels of a picture")]
     let place = (at / DOT_RADIUS).floor() as i64;
     place
+}
+
+/// Mean and standard deviation of the runs of each job, in the frame.
+fn crosses(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], series: &Series) {
+    let [[left, top], [right, bottom]] = panel.corners;
+    for (number, front) in fronts.iter().enumerate() {
+        for spread in spreads(front.points()) {
+            let own = match series.by {
+                By::Accelerator | By::Method => colour(series.number(number, spread.first)),
+                By::Seed => INK,
+            };
+            let ([x, across], [y, along]) = (spread.latency_ms, spread.accuracy.map(|part| 100.0 * part));
+            let place = |x: f64, y: f64| {
+                let [x, y] = panel.place(x.max(f64::MIN_POSITIVE), y);
+                [x.clamp(left, right), y.clamp(top, bottom)]
+            };
+            let stroke = Stroke { colour: own, width: 1.4, dash: Dash::Solid };
+            canvas.line(&[place(x - across, y), place(x + across, y)], stroke);
+            canvas.line(&[place(x, y - along), place(x, y + along)], stroke);
+        }
+    }
 }
 
 fn fill(point: &Point, colours: Option<[f64; 2]>) -> plotters::style::RGBColor {
@@ -197,13 +257,16 @@ fn name(canvas: &Canvas<'_>, label: &Label, [[left, top], [right, bottom]]: Corn
 }
 
 /// A line for each accelerator: its mark, name, reference and hypervolume.
-fn caption(canvas: &Canvas<'_>, fronts: &[Front]) {
+fn caption(canvas: &Canvas<'_>, fronts: &[Front], series: &Series) {
     for (number, front) in fronts.iter().enumerate() {
         let y = PANEL[1][1] + 58.0 + LINE * number as f64;
         let [left, _] = PANEL[0];
-        canvas.line(&[[left, y], [left + 26.0, y]], Stroke { colour: series(number), width: 1.5, dash: Dash::Solid });
-        let mark = Mark { radius: FRONT_RADIUS, fill: UNKNOWN, edge: series(number), edge_width: 1.6 };
-        Shape::series(number).draw(canvas, [left + 13.0, y], mark);
+        let own = line_colour(series, number);
+        canvas.line(&[[left, y], [left + 26.0, y]], Stroke { colour: own, width: 1.5, dash: Dash::Solid });
+        if series.by == By::Accelerator {
+            let mark = Mark { radius: FRONT_RADIUS, fill: UNKNOWN, edge: own, edge_width: 1.6 };
+            Shape::series(number).draw(canvas, [left + 13.0, y], mark);
+        }
         let accelerator = shortened(front.accelerator(), Size::Normal, 200.0);
         let ink = Look { size: Size::Normal, anchor: Anchor::Left, colour: INK };
         canvas.text(&accelerator, [left + 34.0, y], ink);
@@ -214,8 +277,9 @@ fn caption(canvas: &Canvas<'_>, fronts: &[Front]) {
 
 fn measures(front: &Front) -> String {
     let reference = front.reference();
+    let crosses = if spreads(front.points()).is_empty() { "" } else { "; crosses: mean and deviation over seeds" };
     format!(
-        "{} of {} points on the front, hypervolume {} (error × ms) up to the reference {} % error, {} ms",
+        "{} of {} points on the front, hypervolume {} (error × ms) up to the reference {} % error, {} ms{crosses}",
         front.members().len(),
         front.points().len(),
         plain(front.hypervolume()),

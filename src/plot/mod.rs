@@ -1,4 +1,4 @@
-//! Pictures of fronts, histories and estimates: SVG text, and PNG made from the same SVG.
+//! Pictures of fronts, histories, networks and estimates: SVG text, and PNG made from the same SVG.
 //!
 //! Every picture is a function of its records alone: equal records give equal bytes. Text is measured, and drawn in PNG,
 //! with one font that is part of the program (`font/`), so no font need be installed.
@@ -15,9 +15,12 @@ mod labels;
 mod largest;
 mod measured;
 mod names;
+mod network;
+mod operators;
 mod panel;
 mod png;
 mod roofline;
+mod series;
 mod widths;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +31,8 @@ pub use candidates::candidates_svg;
 pub use front::front_svg;
 pub use history::history_svg;
 pub use measured::{Staircase, measured_svg, staircase_svg};
+pub use network::{network_dot, network_svg};
+pub use operators::operators_svg;
 pub use roofline::{Roof, RoofPoint, roofline_svg};
 pub use widths::widths_svg;
 

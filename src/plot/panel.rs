@@ -121,7 +121,8 @@ impl Panel {
         }
     }
 
-    fn x_numbers(&self, canvas: &Canvas<'_>) {
+    /// Ticks and numbers below.
+    pub(super) fn x_numbers(&self, canvas: &Canvas<'_>) {
         for tick in self.x.ticks() {
             let [x, y] = self.place(*tick, self.y.low());
             canvas.line(&[[x, y], [x, y + TICK]], Stroke { colour: INK, width: 1.0, dash: Dash::Solid });
@@ -156,7 +157,12 @@ impl Panel {
 }
 
 /// A bar of the colours of utilizations from `low` to `high` (fractions), its left upper corner at `at`.
-pub(super) fn utilization_bar(canvas: &Canvas<'_>, at: [f64; 2], height: f64, [low, high]: [f64; 2]) {
+pub(super) fn utilization_bar(canvas: &Canvas<'_>, at: [f64; 2], height: f64, range: [f64; 2]) {
+    colour_bar(canvas, at, height, (range, "utilization (%)"));
+}
+
+/// A bar of the colours of fractions from `low` to `high`, with the name of what they are, in percent.
+pub(super) fn colour_bar(canvas: &Canvas<'_>, at: [f64; 2], height: f64, ([low, high], name): ([f64; 2], &str)) {
     const WIDTH: f64 = 14.0;
     const STEPS: u32 = 50;
     let [left, top] = at;
@@ -180,7 +186,7 @@ pub(super) fn utilization_bar(canvas: &Canvas<'_>, at: [f64; 2], height: f64, [l
         canvas.text(&panel.y.label(*tick), [left + WIDTH + TICK + 3.0, y], look);
     }
     let look = Look { size: Size::Normal, anchor: Anchor::Upwards, colour: INK };
-    canvas.text("utilization (%)", [left + WIDTH + 42.0, top + height / 2.0], look);
+    canvas.text(name, [left + WIDTH + 42.0, top + height / 2.0], look);
 }
 
 /// What a sheet says where it has nothing to draw.

@@ -6,7 +6,8 @@ use resvg::usvg;
 
 use super::*;
 use crate::accel::{Accelerator, Timing};
-use crate::estimate::{Bound, Breakdown};
+use crate::estimate::{Bound, Breakdown, Estimate, Target};
+use crate::network::{Conv2d, Network, NodeId, Op, Shape as NetworkShape};
 use crate::pareto::{Front, Point, Reference, fronts};
 use crate::record::{
     AllocatedWidth, AllocationDecision, AllocationEpoch, AllocationKind, Ended, HistoryRecord, SearchEpoch,
@@ -97,6 +98,42 @@ fn fronts_of_two_accelerators() {
     for text in ["latency (ms)", "accuracy (%)", "utilization (%)", "tpu-v1", "small-32x32", "hypervolume"] {
         assert!(svg.contains(text), "{text}");
     }
+}
+
+/// Runs of three methods under four seeds each.
+fn runs_of_methods(methods: &[&str]) -> Vec<Point> {
+    let one = |(number, seed): (u32, u32)| {
+        let method = methods[number as usize];
+        let at = [1.0, 1.3, 2.0][number as usize % 3];
+        let objectives =
+            [0.1 / at + 0.02 * noise(seed + 9 * number), 0.05 * at * (1.0 + 0.2 * noise(77 * seed + number))];
+        Point {
+            method: Some(method.to_owned()),
+            seed: Some(u64::from(seed)),
+            ..point(&format!("job-{number}-s{seed}"), "small-32x32", objectives)
+        }
+    };
+    (0..u32::try_from(methods.len()).unwrap())
+        .flat_map(|number| (0..4).map(move |seed| (number, seed)))
+        .map(one)
+        .collect()
+}
+
+#[test]
+fn methods_on_one_accelerator_are_series_with_the_spread_of_their_seeds() {
+    let svg = drawn("front-methods", front_svg(&fronts(runs_of_methods(&["darts", "gdas", "a<b"]), None).unwrap()));
+    for text in ["darts", "gdas", "a&lt;b", "crosses: mean and deviation over seeds"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    let svg = drawn("front-seeds", front_svg(&fronts(runs_of_methods(&["darts", "darts"]), None).unwrap()));
+    assert!(svg.contains("seed 3") && !svg.contains("darts"));
+    let many =
+        ["darts"; 9].map(str::to_owned).iter().enumerate().map(|(i, name)| format!("{name} {i}")).collect::<Vec<_>>();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    no_text_covers_another(
+        &drawn("front-many-methods", front_svg(&fronts(runs_of_methods(&many), None).unwrap())),
+        900.0,
+    );
 }
 
 #[test]
@@ -258,6 +295,95 @@ fn an_allocation_shows_what_was_held_its_top_and_what_it_takes() {
         .unwrap(),
     );
     assert_eq!(allocation_svg(&[search(SearchStage::Widths, 1), train(1, 1)], 32), None);
+}
+
+/// A history of the choice among `candidates` at `places`; the first epoch measured nothing of the first place.
+fn choosing(places: u32, epochs: u32) -> Vec<HistoryRecord> {
+    let probability = |place: u32, epoch: u32, candidate: u32| {
+        let logit = |c: u32| f64::from(epoch) * noise(31 * place + c);
+        logit(candidate).exp() / (0..8).map(|c| logit(c).exp()).sum::<f64>()
+    };
+    let epoch = |epoch: u32| {
+        let HistoryRecord::Epoch(mut record) = search(SearchStage::Operators, epoch) else { unreachable!() };
+        let place = |place: u32| {
+            let of = |c: u32| if place + epoch == 1 { f64::NAN } else { probability(place, epoch, c) };
+            (format!("cell{}/edge{}", place % 2, place / 2), (0..8).map(|c| (format!("conv{c}<"), of(c))).collect())
+        };
+        record.operators = (0..places).map(place).collect();
+        HistoryRecord::Epoch(record)
+    };
+    (1..=epochs).map(epoch).collect()
+}
+
+#[test]
+fn choices_of_operators_are_told_at_every_place_and_epoch() {
+    let svg = drawn("operators", operators_svg(&choosing(14, 50)).unwrap());
+    for text in ["Choice of operators", "cell0/edge0", "cell1/edge6", "conv7&lt;", "probability (%)", "epoch"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    // 14 places of 8 candidates, each with its last probability
+    assert_eq!(texts(&svg).iter().filter(|(text, _)| text.ends_with(" %")).count(), 14 * 8);
+    no_text_covers_another(&svg, 1000.0);
+    let one = drawn("operators-one", operators_svg(&choosing(1, 1)).unwrap());
+    assert!(!one.contains("cell1"));
+    assert_eq!(operators_svg(&[search(SearchStage::Widths, 1), train(1, 1)]), None);
+}
+
+#[test]
+fn a_long_choice_of_operators_is_a_picture_of_bounded_size() {
+    let svg = drawn("operators-long", operators_svg(&choosing(22, 900)).unwrap());
+    assert!(svg.len() < 22 * 8 * 165 * 110, "{}", svg.len());
+    assert!(texts(&svg).iter().any(|(text, _)| text == "800"), "the axis counts all epochs");
+}
+
+/// A chain of `cells` cells, each of a sum of two branches of `deep` convolutions behind the two cells before it.
+fn cells(cells: u32, deep: u32) -> Network {
+    let mut network = Network::new("cells <of> two branches", NetworkShape::new(&[3, 32, 32]).unwrap());
+    let stem = network.wire("stem/conv", Op::Conv2d(Conv2d::same(3, 16, 3)), &[network.input()]).unwrap();
+    let mut last = [stem, stem];
+    for cell in 0..cells {
+        let mut branch = |name: &str, mut at: NodeId| {
+            for layer in 0..deep {
+                let name = format!("cell{cell}/{name}{layer}");
+                let id = network.wire(&format!("{name}/conv"), Op::Conv2d(Conv2d::same(16, 16, 3)), &[at]).unwrap();
+                at = network.wire(&format!("{name}/bn"), Op::BatchNorm { channels: 16 }, &[id]).unwrap();
+            }
+            at
+        };
+        let ends = [branch("before", last[0]), branch("last", last[1])];
+        let sum = network.wire(&format!("cell{cell}/sum"), Op::Add, &ends).unwrap();
+        last = [last[1], sum];
+    }
+    network
+}
+
+fn estimated(network: &Network) -> Estimate {
+    let accelerator = Accelerator::named_or_path("small-32x32").unwrap();
+    let target = Target { accelerator: &accelerator, timing: Timing::Pipelined, batch: 1 };
+    crate::estimate::network(network, &target).unwrap()
+}
+
+#[test]
+fn a_network_is_drawn_with_a_box_for_each_layer() {
+    let network = cells(4, 2);
+    let svg = drawn("network-cells", network_svg(&network, &estimated(&network)).unwrap());
+    for text in ["cells &lt;of&gt; two", "cell3/before1/conv", "conv 3×3", "batch-norm", "16×32×32", "small-32x32"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    // input, stem, and for each of four cells two branches of two layers and a sum
+    assert_eq!(texts(&svg).iter().filter(|(text, _)| text.ends_with("×32×32")).count(), 2 + 4 * 5);
+    no_text_covers_another(&svg, 1e4);
+    let chain = cells(1, 20);
+    drawn("network-chain", network_svg(&chain, &estimated(&chain)).unwrap());
+    assert_eq!(svg, network_svg(&network, &estimated(&network)).unwrap());
+}
+
+#[test]
+fn the_least_network_is_drawn_and_a_very_large_one_is_not() {
+    let least = Network::new("nothing", NetworkShape::new(&[3, 8, 8]).unwrap());
+    assert!(drawn("network-least", network_svg(&least, &estimated(&least)).unwrap()).contains("input"));
+    let large = cells(101, 2);
+    assert_eq!(network_svg(&large, &estimated(&large)), None);
 }
 
 #[test]
@@ -591,4 +717,16 @@ fn another_extension_is_refused_with_the_two_that_work() {
         assert_eq!(message, format!("`{path}`: a plot is written as .svg or .png, by the file's extension"));
     }
     assert!(check_path(Path::new("FRONT.PNG")).is_ok());
+}
+
+#[test]
+fn zz_look() {
+    let Some(folder) = std::env::var_os("LOOK") else { return };
+    for name in ["darts-0-s0", "darts-0-s1", "expected-0.02-s0"] {
+        let run = crate::record::RunFolder::open(&Path::new(&folder).join(name)).unwrap();
+        let network = Network::load(&run.network()).unwrap();
+        drawn(&format!("look-{name}"), network_svg(&network, &estimated(&network)).unwrap());
+        let records = crate::record::read_history(&run.history()).unwrap();
+        drawn(&format!("look-op-{name}"), operators_svg(&records).unwrap());
+    }
 }

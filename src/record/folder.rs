@@ -14,7 +14,7 @@ pub(super) const MARKS: [&str; 3] = ["spec.yaml", "history.jsonl", "summary.json
 pub const ACCELERATOR: &str = "accelerator.yaml";
 
 /// What else a run writes; with [`MARKS`] all that `--force` takes away.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     ACCELERATOR,
     "environment.json",
     "checkpoint",
@@ -23,6 +23,7 @@ const PARTS: [&str; 11] = [
     "estimate.json",
     "weights.safetensors",
     "plots",
+    "report.html",
     "front.csv",
     "evaluations.csv",
     "rank-check.json",
@@ -146,6 +147,12 @@ impl RunFolder {
     #[must_use]
     pub fn plots(&self) -> PathBuf {
         self.path.join("plots")
+    }
+
+    /// `report.html`: a page that shows the run.
+    #[must_use]
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.html")
     }
 
     /// `summary.json`: a [`Summary`].

@@ -623,7 +623,7 @@ fn no_mask_stands_before_a_batch_norm() {
         let input = network.input();
         let wired = candidate.wire(&mut network, "op", input, site).unwrap();
         // The join behind it masks what it puts out.
-        let masked: Vec<_> = wired.masks.iter().map(|point| point.node).chain([wired.last]).collect();
+        let masked: Vec<_> = wired.masks.iter().map(|point| point.node).chain([wired.output]).collect();
         let norms: Vec<_> = network.nodes().filter(|(_, node)| matches!(node.op, Op::BatchNorm { .. })).collect();
         assert!(!norms.is_empty());
         for (norm, node) in norms {

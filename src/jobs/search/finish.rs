@@ -6,11 +6,12 @@ use super::{Run, SearchJobError, pictures, rank};
 use crate::cost;
 use crate::estimate::{self, Estimate, Target};
 use crate::jobs::spec::DataSet;
+use crate::jobs::write_run_report;
 use crate::load;
 use crate::network::Network;
 use crate::record::{
-    Accuracy, Ended, HistoryRecord, INTERRUPTED, Rollback, Summary, TargetResult, diverged, doubts, held_back, read_history,
-    stage_ends, write, write_json,
+    Accuracy, Ended, HistoryRecord, INTERRUPTED, Rollback, Summary, TargetResult, diverged, doubts, held_back,
+    read_history, stage_ends, write, write_json,
 };
 use crate::search;
 use crate::space::Architecture;
@@ -72,7 +73,7 @@ impl Finish<'_> {
         Ok(estimate::network(self.network, &target)?)
     }
 
-    /// `weights.safetensors`, `plots/`, `summary.json`.
+    /// `weights.safetensors`, `plots/`, `summary.json`, `report.html`.
     pub(super) fn end(&self, keep: &mut Keep<'_>, ending: Ending<'_>) -> Result<Summary, SearchJobError> {
         let folder = self.run.folder;
         if let Some(trained) = ending.trained() {
@@ -83,6 +84,7 @@ impl Finish<'_> {
         keep.history.append(&HistoryRecord::End(Ended { stop_reason: summary.stop_reason.clone() }))?;
         pictures::draw(self.run.job, folder, self.architecture)?;
         write_json(&folder.summary(), &summary)?;
+        write_run_report(folder)?;
         Ok(summary)
     }
 
