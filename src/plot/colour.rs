@@ -46,6 +46,12 @@ pub(super) fn series(number: usize) -> RGBColor {
     SERIES[number % SERIES.len()]
 }
 
+/// Half way from a colour to white.
+pub(super) fn paler(RGBColor(red, green, blue): RGBColor) -> RGBColor {
+    let half = |channel: u8| channel / 2 + 0x80;
+    RGBColor(half(red), half(green), half(blue))
+}
+
 /// Colour of a part of the cycles, after Okabe and Ito: what is useful is dark, losses are bright.
 pub(super) fn part_colour(part: Part) -> RGBColor {
     match part {

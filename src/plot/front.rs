@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::axis::{Axis, plain};
 use super::canvas::{Anchor, Canvas, Dash, Look, Size, Stroke, drawing, shortened, text_width};
-use super::colour::{FAINT_INK, INK, UNKNOWN, series as colour, viridis};
+use super::colour::{FAINT_INK, INK, UNKNOWN, paler, series as colour, viridis};
 use super::labels::{Corners, Label, SMALL, arrange};
 use super::panel::{Mark, Panel, Shape, nothing, utilization_bar};
 use super::series::{By, Series, spreads};
@@ -43,6 +43,10 @@ pub fn front_svg(fronts: &[Front]) -> String {
     drawing([WIDTH, height], |canvas| {
         let title = Look { size: Size::Title, anchor: Anchor::Left, colour: INK };
         canvas.text("Accuracy and latency", [PANEL[0][0], 24.0], title);
+        if fronts.iter().any(|front| !spreads(front.points()).is_empty()) {
+            let look = Look { size: Size::Small, anchor: Anchor::Right, colour: FAINT_INK };
+            canvas.text("crosses: mean and standard deviation over the seeds of a job", [PANEL[1][0], 24.0], look);
+        }
         let latencies = fronts.iter().flat_map(Front::points).map(|point| point.latency_ms);
         let accuracies = fronts.iter().flat_map(Front::points).map(accuracy);
         let panel = Panel {
@@ -55,8 +59,8 @@ pub fn front_svg(fronts: &[Front]) -> String {
             nothing(canvas, [0, 1].map(|i| f64::midpoint(PANEL[0][i], PANEL[1][i])), "no points");
         }
         let colours = utilization_range(fronts);
-        marks(canvas, &panel, fronts, (&series, colours));
         crosses(canvas, &panel, fronts, &series);
+        marks(canvas, &panel, fronts, (&series, colours));
         names(canvas, &panel, fronts);
         caption(canvas, fronts, &series);
         for (name, line, left) in &legend {
@@ -184,7 +188,7 @@ fn crosses(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], series: &Series
                 let [x, y] = panel.place(x.max(f64::MIN_POSITIVE), y);
                 [x.clamp(left, right), y.clamp(top, bottom)]
             };
-            let stroke = Stroke { colour: own, width: 1.4, dash: Dash::Solid };
+            let stroke = Stroke { colour: paler(own), width: 1.0, dash: Dash::Solid };
             canvas.line(&[place(x - across, y), place(x + across, y)], stroke);
             canvas.line(&[place(x, y - along), place(x, y + along)], stroke);
         }
@@ -277,9 +281,8 @@ fn caption(canvas: &Canvas<'_>, fronts: &[Front], series: &Series) {
 
 fn measures(front: &Front) -> String {
     let reference = front.reference();
-    let crosses = if spreads(front.points()).is_empty() { "" } else { "; crosses: mean and deviation over seeds" };
     format!(
-        "{} of {} points on the front, hypervolume {} (error × ms) up to the reference {} % error, {} ms{crosses}",
+        "{} of {} points on the front, hypervolume {} (error × ms) up to the reference {} % error, {} ms",
         front.members().len(),
         front.points().len(),
         plain(front.hypervolume()),

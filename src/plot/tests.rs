@@ -122,7 +122,7 @@ fn runs_of_methods(methods: &[&str]) -> Vec<Point> {
 #[test]
 fn methods_on_one_accelerator_are_series_with_the_spread_of_their_seeds() {
     let svg = drawn("front-methods", front_svg(&fronts(runs_of_methods(&["darts", "gdas", "a<b"]), None).unwrap()));
-    for text in ["darts", "gdas", "a&lt;b", "crosses: mean and deviation over seeds"] {
+    for text in ["darts", "gdas", "a&lt;b", "crosses: mean and standard deviation"] {
         assert!(svg.contains(text), "{text}");
     }
     let svg = drawn("front-seeds", front_svg(&fronts(runs_of_methods(&["darts", "darts"]), None).unwrap()));
@@ -717,16 +717,4 @@ fn another_extension_is_refused_with_the_two_that_work() {
         assert_eq!(message, format!("`{path}`: a plot is written as .svg or .png, by the file's extension"));
     }
     assert!(check_path(Path::new("FRONT.PNG")).is_ok());
-}
-
-#[test]
-fn zz_look() {
-    let Some(folder) = std::env::var_os("LOOK") else { return };
-    for name in ["darts-0-s0", "darts-0-s1", "expected-0.02-s0"] {
-        let run = crate::record::RunFolder::open(&Path::new(&folder).join(name)).unwrap();
-        let network = Network::load(&run.network()).unwrap();
-        drawn(&format!("look-{name}"), network_svg(&network, &estimated(&network)).unwrap());
-        let records = crate::record::read_history(&run.history()).unwrap();
-        drawn(&format!("look-op-{name}"), operators_svg(&records).unwrap());
-    }
 }

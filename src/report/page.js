@@ -164,7 +164,7 @@
     for (const point of members) { const [x, y] = view.at(point.latency_ms, point.accuracy); line.push([x, height], [x, y]); height = y; }
     line.push([MARGIN.left + view.w, height]);
     const colour = state.series === "accelerator" ? view.of(members[0]) % 7 : 6;
-    return [drawn("path", { class: "step c" + colour, d: path(line) })];
+    return [[colour, path(line)]];
   });
 
   // Mean and sample standard deviation over the seeds of a job.
@@ -196,6 +196,8 @@
     pen.scale(ratio, ratio);
     const dots = shown.length > MOST_SHAPES;
     const edges = Array.from({ length: 7 }, (_, i) => ink.getPropertyValue("--s" + i).trim());
+    pen.lineWidth = 1.6;
+    for (const [colour, line] of steps()) { pen.strokeStyle = edges[colour]; pen.stroke(new Path2D(line)); }
     for (const member of [false, true]) {
       for (const point of shown) {
         if (point.member !== member) continue;
@@ -217,6 +219,7 @@
   // Names of the front where there is room, those first that are fastest.
   const names = () => {
     const taken = [], parts = [];
+    if (shown.length > MOST_SHAPES) return parts;
     const members = shown.filter((p) => p.member).sort((a, b) => a.latency_ms - b.latency_ms);
     for (const point of members.slice(0, MOST_NAMED)) {
       const [x, y] = view.at(point.latency_ms, point.accuracy);
@@ -234,7 +237,7 @@
     if (!points.length) return;
     view = place();
     svg.setAttribute("viewBox", `0 0 ${view.width} ${view.height}`);
-    svg.replaceChildren(...frame(), ...steps(), ...spreads(), ...names(), drawn("circle", { class: "ring", r: 9, cx: -50, cy: -50 }));
+    svg.replaceChildren(...frame(), ...spreads(), ...names(), drawn("circle", { class: "ring", r: 9, cx: -50, cy: -50 }));
     paint();
     legend();
     ring();
@@ -253,12 +256,18 @@
 
   // Hover, keys and details
 
+  const bar = (part) => {
+    const full = element("span", { className: "part" });
+    full.style.width = 100 * Math.max(0, Math.min(1, part)) + "%";
+    return element("span", { className: "bar" }, full);
+  };
+
   const layers = (one, most) => {
     const all = (one?.layers ?? []).filter((layer) => known(layer.utilization));
     const kept = [...all].sort((a, b) => b.cycles - a.cycles).slice(0, most);
     if (!kept.length) return [];
     const total = one.layers.reduce((sum, layer) => sum + layer.cycles, 0) || 1;
-    const rows = kept.flatMap((layer) => [element("span", { textContent: layer.name, title: layer.name + ", " + percent(layer.cycles / total) + " of the cycles" }), element("meter", { min: 0, max: 1, value: layer.utilization }), element("span", { textContent: percent(layer.utilization) })]);
+    const rows = kept.flatMap((layer) => [element("span", { textContent: layer.name, title: layer.name + ", " + percent(layer.cycles / total) + " of the cycles" }), bar(layer.utilization), element("span", { textContent: percent(layer.utilization) })]);
     const which = all.length > kept.length ? `the ${kept.length} longest of ${all.length} layers on the array` : "layers on the array";
     return [element("div", { className: "faint", textContent: "utilization of " + which }), element("div", { className: "layers" }, ...rows)];
   };
@@ -316,7 +325,7 @@
   const body = (one) => {
     if (!one) return [element("p", { className: "faint", textContent: "Nothing more is known of this point: it comes from a table." })];
     const parts = one.problems.map((problem) => element("p", { textContent: problem }));
-    if (one.facts.length) parts.push(element("dl", {}, ...one.facts.flatMap(([name, text]) => [element("dt", { textContent: name }), element("dd", { textContent: text })])));
+    if (one.facts.length) parts.push(element("dl", {}, ...one.facts.map(([name, text]) => element("div", {}, element("dt", { textContent: name }), element("dd", { textContent: text })))));
     parts.push(...layers(one, 12));
     if (one.layers.length) parts.push(layerTable(one));
     if (one.pictures.length) parts.push(element("h3", { textContent: "Pictures" }), ...one.pictures.map(picture));
@@ -430,7 +439,8 @@
   byId("lead").textContent = data.lead;
   byId("notes").hidden = !data.notes.length;
   byId("notes").querySelector("ul").append(...data.notes.map((text) => element("li", { textContent: text })));
-  if (points.length) {
+  const alone = data.details.length === 1 && points.length <= 1;
+  if (points.length && !alone) {
     byId("front").hidden = byId("points").hidden = false;
     controls();
     refresh();
@@ -439,9 +449,8 @@
     window.addEventListener("beforeprint", () => { point(null); state.size = PRINTED; state.page = 0; table(); draw(); });
     window.addEventListener("afterprint", () => { state.size = PAGE; table(); draw(); });
   }
-  if (data.details.length === 1 && points.length <= 1) {
-    if (points.length) open(points[0]); else show(data.details[0].key, [], data.details[0], false);
+  if (alone) {
+    show("Run", points.flatMap((one) => facts(one).slice(1)), data.details[0], false);
     for (const figure of byId("details").querySelectorAll("details")) if (figure.firstChild.textContent === "network") figure.open = true;
-    window.scrollTo(0, 0);
   }
 })();

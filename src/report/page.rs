@@ -5,8 +5,8 @@ pub(super) const STYLE: &str = include_str!("page.css");
 pub(super) const SCRIPT: &str = include_str!("page.js");
 
 /// Hashes of style and program for the page's content security policy; a test holds them against the files.
-pub(super) const STYLE_HASH: &str = "sha256-eXX0C87j0yF5aajIQLHqS9WP71Pyw5kT9MgfEHcFUDs=";
-pub(super) const SCRIPT_HASH: &str = "sha256-w26lxyC4DphdyvM2oUHg3qMkKE+p2xyTP+qs5CepgwI=";
+pub(super) const STYLE_HASH: &str = "sha256-g1YVzxiyvxEu/HCJxjIzcxXI9zo0f6QP4urmJQ40VsE=";
+pub(super) const SCRIPT_HASH: &str = "sha256-F9/NQRas0HWDGqNMopGvdaFJYhyZLZriq653io9d8NY=";
 
 /// The page with a title, which is text, and `data`, which is JSON.
 pub(super) fn filled(title: &str, data: &str) -> String {
