@@ -15,7 +15,7 @@
 //! | `torch`, `nn`, `data` | the libtorch border, operators as modules, data sets on the device (feature `torch`) |
 //! | `supernet`, `train` | the task loss over images; training of a fixed network (feature `torch`) |
 //! | [`export`] | networks as files of other programs: topologies of SCALE-Sim |
-//! | [`jobs`], `cli` | one function for each verb; the command (feature `cli`) |
+//! | [`jobs`], `cli` | one function for each verb, sweeps over a job as processes; the command (feature `cli`) |
 //!
 //! ```text
 //! estimate: network.yaml | .csv -> Network + accel-models/x.yaml -> Accelerator -> Estimate -> table | JSON | CSV | plot

@@ -743,7 +743,7 @@ mod usage {
 
     #[test]
     fn help_of_each_verb_shows_examples() {
-        for verb in ["", "search", "estimate", "pareto", "calibrate", "check", "accel"] {
+        for verb in ["", "search", "estimate", "pareto", "sweep", "calibrate", "check", "accel"] {
             let arguments: Vec<&str> = [verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
             let text = systole(&arguments).done();
             assert!(text.contains("Examples:\n  systole "), "{verb}: {text}");
@@ -1454,6 +1454,171 @@ mod estimate_page {
         let text = systole(&["estimate", "tests/data/alexnet.csv", "--accel", "tpu-v1", "--breakdown"]).done();
         for line in shown.lines().filter(|line| *line != "...") {
             assert!(text.lines().any(|printed| printed == line), "`{line}` is not in\n{text}");
+        }
+    }
+}
+
+mod sweep {
+    use super::*;
+
+    /// `search` of the stand-in: leaves a finished run; while there is a file `slow` it waits for its end.
+    #[cfg(not(feature = "torch"))]
+    const STAND_IN: &str = r#"#!/bin/bash
+above=$(dirname "$0")
+while [ $# -gt 0 ]; do case "$1" in --out) out="$2"; shift;; --seed) seed="$2"; shift;; esac; shift; done
+mkdir -p "$out"
+if [ -e "$above/slow" ]; then
+  trap 'echo 130 > "$above/ended"; exit 130' TERM
+  echo $$ > "$above/begun"
+  while :; do sleep 0.02; done
+fi
+echo '{"name": "demo", "seed": '$seed', "stop_reason": "epoch-limit", "search_seconds": 3, "train_seconds": 1,
+ "peak_memory_bytes": 7, "accuracy": {"validation": null, "test": 0.'$seed'5}, "accelerator": "small-32x32", "latency_ms": 0.1,
+ "mapping_utilization": 0.5, "overall_utilization": null, "macs": 9, "params": 3}' > "$out/summary.json"
+"#;
+
+    const JOB: &str = "search-spaces/demo.yaml";
+
+    #[test]
+    fn a_plan_is_shown_without_writing_and_says_what_is_not_known() {
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("out");
+        let call = ["sweep", JOB, "--grid", "objective.lambda=0.02,0.08", "--seeds", "0,1", "--dry-run", "--jobs", "3"];
+        let text = systole(&[&call[..], &["--threads", "2", "--out", out.to_str().unwrap()]].concat()).done();
+        // 375 steps in each of 9 epochs of the search, 125 in each of 10 of the training.
+        assert!(text.contains("\nlambda-0.08_s1  waiting  4,625             -\n"), "{text}");
+        assert!(text.contains(" 4 left, 3 at a time with threads 2\n"), "{text}");
+        assert!(text.contains("\nhow long they take is not known: no run of this folder has done an epoch"), "{text}");
+        assert!(!out.exists());
+        let plan = systole(&[&call[..], &["--json", "--out", out.to_str().unwrap()]].concat()).json();
+        assert_eq!(
+            (&plan["at_once"], &plan["seconds_left"], &plan["runs"][3]["seed"]),
+            (&3.into(), &Value::Null, &1.into())
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_one_error_before_any_run() {
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("out");
+        let refused = |further: &[&str]| {
+            let ran = systole(&[&["sweep", JOB, "--out", out.to_str().unwrap()], further].concat());
+            assert_eq!((ran.code, ran.stdout.as_str(), out.exists()), (2, "", false), "{}", ran.stderr);
+            ran.stderr
+        };
+        let message = refused(&["--grid", "objective.lambda=0.1,-1"]);
+        assert!(
+            message.starts_with("error: --grid objective.lambda=-1: ") && message.lines().count() == 1,
+            "{message}"
+        );
+        let message = refused(&["--grid", "objective.lambda="]);
+        assert!(message.contains("must have a value at least"), "{message}");
+        assert!(refused(&["--seeds", "0,0"]).contains("--seeds: 0 stands twice"));
+        assert!(refused(&[]).starts_with("error: a sweep needs --grid KEY=V,V,... or --seeds N,N,..."));
+        #[cfg(not(feature = "torch"))]
+        assert!(refused(&["--seeds", "0"]).starts_with("error: this `systole` was installed without training; "));
+    }
+
+    #[cfg(not(feature = "torch"))]
+    struct Place {
+        folder: TempDir,
+    }
+
+    #[cfg(not(feature = "torch"))]
+    impl Place {
+        fn new() -> Self {
+            use std::os::unix::fs::PermissionsExt as _;
+            let folder = TempDir::new().unwrap();
+            fs::copy(env!("CARGO_BIN_EXE_systole"), folder.path().join("systole")).unwrap();
+            let stand_in = folder.path().join("systole-torch");
+            fs::write(&stand_in, STAND_IN).unwrap();
+            fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::copy(Path::new(ROOT).join(JOB), folder.path().join("a job.yaml")).unwrap();
+            Self { folder }
+        }
+
+        fn file(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn command(&self, further: &[&str]) -> Command {
+            let mut command = Command::new(self.file("systole"));
+            command.current_dir(self.folder.path()).args(["sweep", "a job.yaml", "--out", "it's out"]);
+            command.args(further).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command
+        }
+
+        fn run(&self, further: &[&str]) -> Ran {
+            Ran::of(self.command(further).output().unwrap())
+        }
+
+        fn wait_for(&self, name: &str) {
+            let began = std::time::Instant::now();
+            while fs::read_to_string(self.file(name)).unwrap_or_default().is_empty() {
+                assert!(began.elapsed().as_secs() < 60, "no {name}");
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        }
+    }
+
+    #[cfg(not(feature = "torch"))]
+    #[test]
+    fn printed_commands_run_in_a_shell_and_are_collected() {
+        let place = Place::new();
+        let grid = ["--grid", "search.operators.paths=[full, {sampled: 1}]", "--seeds", "1,2"];
+        let commands = place.run(&[&grid[..], &["--print-commands"]].concat()).done();
+        assert_eq!(commands.lines().count(), 4, "{commands}");
+        let collected = place.run(&[&grid[..], &["--collect"]].concat());
+        assert_eq!(collected.code, 1, "nothing is finished");
+        for line in commands.lines().take(3) {
+            let shell = Command::new("bash").current_dir("/").args(["-c", line]).output().unwrap();
+            assert!(shell.status.success(), "{line}: {shell:?}");
+        }
+        let collected = place.run(&["--collect", "--json"]);
+        let value: Value = serde_json::from_str(&collected.stdout).unwrap();
+        assert_eq!(
+            (collected.code, &value["finished"], &value["waiting"][0]),
+            (1, &3.into(), &"paths-sampled-1_s2".into())
+        );
+        let left = place.run(&["--print-commands"]).done();
+        assert!(left.lines().count() == 1 && left.contains("paths-sampled-1_s2"), "{left}");
+        let ran = place.run(&[]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stderr.contains("paths-sampled-1_s2: finished, test accuracy 25.00 %"), "{}", ran.stderr);
+        assert!(ran.stdout.contains("\n4 runs: 4 finished; in it's out\n"), "{}", ran.stdout);
+        assert!(place.file("it's out/front.png").exists());
+    }
+
+    #[cfg(all(not(feature = "torch"), target_os = "linux"))]
+    #[test]
+    fn runs_end_with_a_sweep_that_is_killed_and_the_next_goes_on() {
+        let place = Place::new();
+        let grid = ["--grid", "objective.lambda=0.02", "--jobs", "1"];
+        fs::write(place.file("slow"), "").unwrap();
+        let mut child = place.command(&grid).spawn().unwrap();
+        place.wait_for("begun");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        place.wait_for("ended");
+        fs::remove_file(place.file("slow")).unwrap();
+        let ran = place.run(&grid);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+
+    #[cfg(not(feature = "torch"))]
+    #[test]
+    fn a_signal_to_the_sweep_is_passed_on() {
+        let place = Place::new();
+        fs::write(place.file("slow"), "").unwrap();
+        for signal in ["-INT", "-TERM"] {
+            let child = place.command(&["--seeds", "1,2", "--jobs", "1"]).spawn().unwrap();
+            place.wait_for("begun");
+            assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+            let ran = Ran::of(child.wait_with_output().unwrap());
+            assert_eq!(ran.code, 130, "{}", ran.stderr);
+            assert!(place.file("ended").exists(), "the run was waited for");
+            fs::remove_file(place.file("begun")).unwrap();
+            fs::remove_file(place.file("ended")).unwrap();
         }
     }
 }

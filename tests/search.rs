@@ -701,3 +701,61 @@ fn a_batch_that_does_not_fit_goes_through_in_parts_and_one_that_never_fits_is_re
     );
     assert!(!third.exists());
 }
+
+/// `systole sweep` over a small demonstration in the folder `out`: two weights of latency, two seeds.
+fn sweep(out: &Path, further: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_systole"));
+    command.current_dir(root()).args(["sweep", "search-spaces/demo.yaml", "--seeds", "0,1", "--threads", "1", "--out"]);
+    command.arg(out);
+    for set in SMALL {
+        command.args(["--set", set]);
+    }
+    command.args(further).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_sweep_that_was_stopped_goes_on_to_the_same_runs_and_names_the_one_that_fails() {
+    let (_kept, out) = folder();
+    let grid = ["--grid", "objective.lambda=0.02,0.3", "--jobs", "2"];
+    let child = sweep(&out, &grid).spawn().expect("the command starts");
+    let first = out.join("lambda-0.02_s0");
+    let began = Instant::now();
+    while fs::read_to_string(first.join("history.jsonl")).map_or(0, |text| text.lines().count()) < 2 {
+        assert!(began.elapsed() < Duration::from_secs(120), "no second line");
+        sleep(Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let stopped = child.wait_with_output().unwrap();
+    assert_eq!(stopped.status.code(), Some(130), "{}", String::from_utf8_lossy(&stopped.stderr));
+    assert_eq!(json(first.join("summary.json"))["stop_reason"], "interrupted");
+    // No process of it is left: each folder is free.
+    for entry in fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        assert_eq!(systole::record::holder(&entry), None, "{}", entry.display());
+    }
+    // A folder that is no run's: that one fails, the others come to their ends.
+    let foreign = out.join("lambda-0.3_s1");
+    assert!(!foreign.exists(), "two of four had begun");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("notes.txt"), "").unwrap();
+    let resumed = sweep(&out, &grid).output().unwrap();
+    let told = String::from_utf8_lossy(&resumed.stdout).into_owned();
+    assert_eq!(resumed.status.code(), Some(1), "{}", String::from_utf8_lossy(&resumed.stderr));
+    let failure =
+        told.lines().find(|line| line.starts_with("lambda-0.3_s1: failed (exit code 2), see ")).expect("told");
+    assert!(failure.contains("is not a run folder: it holds `notes.txt`"), "{failure}");
+    let summary = json(out.join("summary.json"));
+    assert_eq!((&summary["finished"], &summary["runs"]), (&3.into(), &4.into()));
+    fs::remove_dir_all(&foreign).unwrap();
+    let last = sweep(&out, &[&grid[..], &["--json"]].concat()).output().unwrap();
+    assert_eq!(last.status.code(), Some(0), "{}", String::from_utf8_lossy(&last.stderr));
+    let printed: Value = serde_json::from_slice(&last.stdout).unwrap();
+    assert_eq!(printed, json(out.join("summary.json")));
+    assert_eq!((&printed["finished"], &printed["fronts"][0]["points"].as_array().unwrap().len()), (&4.into(), &4));
+    // The run that was stopped is that of a plain search.
+    let (_plain, plain) = folder();
+    assert!(search(&plain, &["--set", "objective.lambda=0.02"]).status.success());
+    for file in ["weights.safetensors", "network.yaml"] {
+        assert!(fs::read(first.join(file)).unwrap() == fs::read(plain.join(file)).unwrap(), "{file} differs");
+    }
+}

@@ -7,9 +7,10 @@ mod estimate;
 mod numbers;
 mod pareto;
 mod process;
-#[cfg(feature = "torch")]
 mod progress;
 pub mod search;
+mod shell;
+mod sweep;
 mod table;
 
 use std::io::{self, Write as _};
@@ -38,6 +39,7 @@ Examples:
   systole estimate network.yaml --accel small-32x32
   systole search search-spaces/demo.yaml
   systole pareto results/*-s0
+  systole sweep search-spaces/demo.yaml --grid objective.lambda=0.02,0.08 --seeds 0,1
   systole calibrate rows.csv --accel my-array.yaml --out calibrated.yaml
   systole check search-spaces/*.yaml
 
@@ -51,6 +53,8 @@ enum Verb {
     Estimate(estimate::Args),
     /// Find the front of accuracy and latency of runs
     Pareto(pareto::Args),
+    /// Run a grid of values times seeds over one job, each a search of its own
+    Sweep(sweep::Args),
     /// Fit an accelerator's latency to measured times
     Calibrate(calibrate::Args),
     /// Check files, and say what they hold
@@ -130,9 +134,13 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<End> {
     let notes = if cli.quiet { Notes::Quiet } else { Notes::Shown };
     match cli.verb {
-        Verb::Search(args) => search::run(args, notes),
+        Verb::Search(args) => {
+            process::end_with_the_sweep()?;
+            search::run(args, notes)
+        }
         Verb::Estimate(args) => estimate::run(args, notes),
         Verb::Pareto(args) => pareto::run(args, notes),
+        Verb::Sweep(args) => sweep::run(&args, notes),
         Verb::Calibrate(args) => calibrate::run(args, notes),
         Verb::Check(args) => check::run(args),
         Verb::Accel(args) => accel::run(args, notes),

@@ -51,6 +51,11 @@ impl Bars {
         self.bar.finish_and_clear();
     }
 
+    /// One more step is done, which the job has told in a line of its own.
+    pub(super) fn advance(&self) {
+        self.bar.inc(1);
+    }
+
     fn draws(&self) -> bool {
         self.notes == Notes::Shown && stderr().is_terminal()
     }

@@ -136,6 +136,7 @@ mod with_torch {
 
     use super::{Args, DeviceArg};
     use crate::cli::progress::Bars;
+    use crate::cli::shell::word;
     use crate::cli::{End, Notes, output};
     use crate::jobs::Job;
     use crate::jobs::search::{self, SearchOptions, SearchRun};
@@ -264,9 +265,9 @@ mod with_torch {
     /// The command that goes on with an interrupted run.
     fn go_on(args: &Args, run: &SearchRun) -> String {
         let spec = run.folder.join("spec.yaml");
-        let mut text = format!("systole search {} --out {} --resume", word(&spec), word(&run.folder));
+        let mut text = format!("systole search {} --out {} --resume", path_word(&spec), path_word(&run.folder));
         if let Some(data) = &args.data {
-            text.push_str(&format!(" --data {}", word(data)));
+            text.push_str(&format!(" --data {}", path_word(data)));
         }
         if args.device != DeviceArg::Auto {
             text.push_str(&format!(" --device {}", DeviceChoice::from(args.device)));
@@ -283,25 +284,8 @@ mod with_torch {
         text
     }
 
-    /// `path` as one word of a shell.
-    fn word(path: &Path) -> String {
-        let text = path.display().to_string();
-        let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@".contains(c);
-        if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn a_path_is_one_word_of_a_shell() {
-            for (path, wanted) in
-                [("results/demo-s0", "results/demo-s0"), ("my runs/a", "'my runs/a'"), ("it's", "'it'\\''s'")]
-            {
-                assert_eq!(word(Path::new(path)), wanted);
-            }
-        }
+    fn path_word(path: &Path) -> String {
+        word(&path.display().to_string())
     }
 }
 

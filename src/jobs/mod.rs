@@ -17,6 +17,7 @@ pub mod search;
 mod set;
 pub mod spec;
 mod strings;
+pub mod sweep;
 
 pub use accelerator::{NamedAccelerator, NamedAcceleratorError, is_scale_sim_config};
 pub use calibrate::{

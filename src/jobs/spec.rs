@@ -435,14 +435,20 @@ impl Job {
 }
 
 impl JobFile {
-    /// A step takes a whole batch, so no batch may hold more images than there are.
-    fn batches_fit(&self, origin: &str) -> Result<(), LoadError> {
+    /// How many images the final training learns from, and which those are.
+    pub(super) fn learned(&self) -> (u64, &'static str) {
         let (training, selection) = (self.data.training.value, self.data.selection.value);
-        let (learned, from) = match self.training.images {
+        match self.training.images {
             TrainingImages::Training => (training, "of data.training"),
             TrainingImages::All => (training + selection, "of data.training and data.selection"),
             TrainingImages::Everything => (self.data.set.pool(), "of the data set"),
-        };
+        }
+    }
+
+    /// A step takes a whole batch, so no batch may hold more images than there are.
+    fn batches_fit(&self, origin: &str) -> Result<(), LoadError> {
+        let (training, selection) = (self.data.training.value, self.data.selection.value);
+        let (learned, from) = self.learned();
         let batches = [
             ("search.batch", &self.search.batch, training, "of data.training"),
             ("search.batch", &self.search.batch, selection, "of data.selection"),

@@ -31,6 +31,9 @@ const PARTS: [&str; 12] = [
 
 const LOCK: &str = ".lock";
 
+/// The plan of a sweep, by which its folder is told from a run's.
+pub const SWEEP: &str = "sweep.json";
+
 /// What to do with a folder that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
@@ -257,14 +260,18 @@ fn is_ours(name: &str) -> bool {
 
 /// A run's folder has one of its marks, or nothing that a run does not write.
 fn check_is_run(path: &Path, entries: &[String]) -> Result<(), RecordError> {
-    let marked = entries.iter().any(|name| MARKS.contains(&name.as_str()));
+    let marked = entries.iter().any(|name| MARKS.contains(&name.as_str())) && !entries.iter().any(|name| name == SWEEP);
     match entries.iter().find(|name| !is_ours(name)) {
         Some(found) if !marked => Err(RecordError::NotARun { path: path.to_owned(), found: found.clone() }),
         Some(_) | None => Ok(()),
     }
 }
 
-fn lock(path: &Path) -> Result<File, RecordError> {
+/// Locks the folder `path` as long as the file that is returned is open.
+///
+/// # Errors
+/// [`RecordError::InUse`] where another process has it, [`RecordError::Write`] where the system refuses.
+pub fn lock(path: &Path) -> Result<File, RecordError> {
     let lock = path.join(LOCK);
     let refused = |source| RecordError::write(path, source);
     let mut file =
@@ -272,8 +279,7 @@ fn lock(path: &Path) -> Result<File, RecordError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let process = std::fs::read_to_string(&lock).ok().filter(|text| !text.trim().is_empty());
-            let holder = process.map_or("another process".to_owned(), |id| format!("process {}", id.trim()));
+            let holder = holder_in(&lock);
             return Err(RecordError::InUse { path: path.to_owned(), lock, holder });
         }
         Err(TryLockError::Error(source)) => return Err(RecordError::write(&lock, source)),
@@ -281,6 +287,21 @@ fn lock(path: &Path) -> Result<File, RecordError> {
     // For whoever reads it; the lock is the system's, not this text.
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(refused)?;
     Ok(file)
+}
+
+/// Who holds the lock of the folder `path` at this moment; nothing where it is free.
+///
+/// It is tried for an instant, so do not ask while a process of one's own is about to take it.
+#[must_use]
+pub fn holder(path: &Path) -> Option<String> {
+    let lock = path.join(LOCK);
+    let file = File::open(&lock).ok()?;
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)).then(|| holder_in(&lock))
+}
+
+fn holder_in(lock: &Path) -> String {
+    let process = std::fs::read_to_string(lock).ok().filter(|text| !text.trim().is_empty());
+    process.map_or("another process".to_owned(), |id| format!("process {}", id.trim()))
 }
 
 /// Removes what a run wrote, links themselves rather than what they point to; the lock stays, since it is held.
@@ -301,6 +322,27 @@ mod tests {
 
     fn put(folder: &Path, name: &str) {
         write(&folder.join(name), b"x").unwrap();
+    }
+
+    #[test]
+    fn the_folder_of_a_sweep_is_no_run() {
+        let above = tempfile::tempdir().unwrap();
+        put(above.path(), SWEEP);
+        put(above.path(), "summary.json");
+        let message = RunFolder::create(above.path(), Existing::Force).unwrap_err().to_string();
+        assert!(message.contains("is not a run folder: it holds `sweep.json`"), "{message}");
+        assert!(above.path().join("summary.json").exists());
+    }
+
+    #[test]
+    fn the_holder_of_a_lock_is_told_while_it_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(holder(folder.path()), None);
+        let held = lock(folder.path()).unwrap();
+        assert_eq!(holder(folder.path()), Some(format!("process {}", std::process::id())));
+        assert!(lock(folder.path()).unwrap_err().to_string().contains("is in use by process"));
+        drop(held);
+        assert_eq!(holder(folder.path()), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod fault;
 mod folder;
 mod guards;
 mod history;
+mod host;
 mod nullable;
 mod rank;
 mod rollback;
@@ -23,12 +24,13 @@ pub use allocation::{AllocatedWidth, AllocationDecision, AllocationEpoch, Alloca
 pub use atomic::{read_json, write, write_json};
 pub use diverged::diverged;
 pub use environment::{Environment, PredictedMemory};
-pub use folder::{ACCELERATOR, Existing, RunFolder, default_path, next_free};
+pub use folder::{ACCELERATOR, Existing, RunFolder, SWEEP, default_path, holder, lock, next_free};
 pub use guards::{Skips, StageEnd, doubts, held_back, stage_ends};
 pub use history::{
     Ended, HistoryRecord, HistoryWriter, JudgedCandidate, Position, SearchEpoch, SearchStage, Stage, TrainEpoch,
     WidthChoice, read_history,
 };
+pub use host::free_memory;
 pub use nullable::number as nullable_number;
 pub use rank::{RankCheck, RankCorrelation, RankNetwork, RankStage, RankSummary};
 pub use rollback::{Place, Rollback};

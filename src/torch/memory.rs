@@ -3,6 +3,7 @@
 use tch::Device;
 
 use super::{TorchError, ffi};
+use crate::record::free_memory;
 use crate::units::Bytes;
 
 /// Peak memory: of the whole process for the CPU, of libtorch's allocator since [`reset_peak`] for a CUDA device.
@@ -51,22 +52,8 @@ pub fn most(device: Device) -> Result<Option<Bytes>, TorchError> {
             let [free, _] = ffi::cuda_free(index)?;
             Ok(u64::try_from(free.saturating_add(reserved)).ok().map(Bytes))
         }
-        Device::Cpu | Device::Mps | Device::Vulkan => {
-            let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-            let Some((Bytes(free), Bytes(now))) = kib_line(&text, "MemAvailable:").zip(present(device)?) else {
-                return Ok(None);
-            };
-            Ok(Some(control_group_limit().map_or(Bytes(free + now), |limit| limit.min(Bytes(free + now)))))
-        }
+        Device::Cpu | Device::Mps | Device::Vulkan => Ok(present(device)?.and_then(free_memory)),
     }
-}
-
-/// `memory.max` of the process's control group (version 2), where it sets one.
-fn control_group_limit() -> Option<Bytes> {
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let text = std::fs::read_to_string(format!("/sys/fs/cgroup{group}/memory.max")).ok()?;
-    text.trim().parse().ok().map(Bytes)
 }
 
 fn own_status() -> Option<String> {
