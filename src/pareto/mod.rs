@@ -2,6 +2,7 @@
 
 mod point;
 mod runs;
+mod table;
 
 use std::collections::HashSet;
 
@@ -12,6 +13,7 @@ use crate::record::RecordError;
 
 pub use point::{AccuracyFrom, Point};
 pub use runs::{Runs, points_of_runs};
+pub use table::{Repeated, Table, TableError, TableRow};
 
 /// Both objectives of a [`Front`], error and latency.
 const OBJECTIVES: [Objective; 2] = [Objective::Minimise, Objective::Minimise];
