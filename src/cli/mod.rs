@@ -7,10 +7,10 @@ mod estimate;
 mod numbers;
 mod pareto;
 mod process;
-#[cfg(feature = "torch")]
 mod progress;
 pub mod search;
 mod table;
+mod tabular;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -50,7 +50,8 @@ pub fn normalised_hypervolume<const N: usize>(
     (ideal, reference): ([f64; N], [f64; N]),
 ) -> Option<f64> {
     let (low, high) = (minimised(&ideal, objectives), minimised(&reference, objectives));
-    let volume: f64 = if inside(&low, &high) { high.iter().zip(low).map(|(high, low)| high - low).product() } else { 0.0 };
+    let volume: f64 =
+        if inside(&low, &high) { high.iter().zip(low).map(|(high, low)| high - low).product() } else { 0.0 };
     (volume > 0.0 && volume.is_finite()).then(|| hypervolume(points, objectives, reference) / volume)
 }
 

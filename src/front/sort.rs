@@ -43,23 +43,25 @@ pub fn layers<const N: usize>(points: &[[f64; N]], objectives: &[Objective; N]) 
 #[must_use]
 pub fn crowding<const N: usize>(points: &[[f64; N]], members: &[usize]) -> Vec<f64> {
     let mut sums = vec![0.0; members.len()];
-    for objective in 0..N {
-        let value = |place: usize| points[members[place]][objective];
-        let mut order: Vec<usize> = (0..members.len()).collect();
-        order.sort_by(|&a, &b| value(a).total_cmp(&value(b)));
-        let (Some(&low), Some(&high)) = (order.first(), order.last()) else { break };
-        let range = value(high) - value(low);
-        if range <= 0.0 {
-            continue;
-        }
-        for three in order.windows(3) {
-            sums[three[1]] += (value(three[2]) - value(three[0])) / range;
-        }
-        for end in [low, high] {
-            sums[end] = f64::INFINITY;
-        }
-    }
+    (0..N).for_each(|objective| add_room(&mut sums, |member| points[members[member]][objective]));
     sums
+}
+
+/// Adds what one objective makes of the room of each member.
+fn add_room(sums: &mut [f64], value: impl Fn(usize) -> f64) {
+    let mut order: Vec<usize> = (0..sums.len()).collect();
+    order.sort_by(|&a, &b| value(a).total_cmp(&value(b)));
+    let (Some(&low), Some(&high)) = (order.first(), order.last()) else { return };
+    let range = value(high) - value(low);
+    if range <= 0.0 {
+        return;
+    }
+    for three in order.windows(3) {
+        sums[three[1]] += (value(three[2]) - value(three[0])) / range;
+    }
+    for end in [low, high] {
+        sums[end] = f64::INFINITY;
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod point;
 mod runs;
 mod table;
+pub mod tabular;
 
 use std::collections::HashSet;
 
