@@ -12,6 +12,7 @@ pub mod search;
 mod shell;
 mod sweep;
 mod table;
+mod tabular;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -70,7 +70,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-fn reference(text: &str) -> Result<Reference, String> {
+pub(super) fn reference(text: &str) -> Result<Reference, String> {
     let number = |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
     let parts = text.split_once(',').and_then(|(error, latency)| Some([number(error)?, number(latency)?]));
     match parts {

@@ -6,11 +6,14 @@ use std::str::FromStr;
 use super::{End, Notes};
 use crate::accel::Timing;
 use crate::jobs::Overrides;
+use crate::pareto::{Reference, Table};
+use crate::record::Existing;
 
 const EXAMPLES: &str = "\
 Examples:
   systole search search-spaces/demo.yaml
   systole search search-spaces/demo.yaml --seed 1 --out results/second --threads 2
+  systole search search-spaces/nas-bench-macro.yaml --table table.csv --evaluations 800 --set search.method=nsga-2
   systole search search-spaces/cifar10-small.yaml --data cifar-10-binary --device cuda
   systole search search-spaces/demo.yaml --set objective.lambda=0.3 --set search.widths.epochs=8
   systole search results/demo-s0/spec.yaml --out results/demo-s0 --resume";
@@ -28,6 +31,19 @@ pub struct Args {
     /// Folder of the data set, where it has one
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Read this table of a benchmark instead of training: columns `arch` and an accuracy in percent
+    #[arg(long, value_name = "FILE.csv", requires = "evaluations", conflicts_with_all = ["data", "rank_check", "checkpoint_seconds"])]
+    pub table: Option<PathBuf>,
+    /// Most look-ups in the table; one of a row that was read before counts again
+    #[arg(long, value_name = "N", requires = "table", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub evaluations: Option<u32>,
+    /// Column of the table's accuracies
+    #[arg(long, value_name = "C", requires = "table", default_value = Table::ACCURACY)]
+    pub accuracy_column: String,
+    /// Corner of the hypervolume share on a table: an error (a fraction) and a latency in ms; where absent a twentieth of
+    /// the exact front's range beyond its worst values
+    #[arg(long, value_name = "ERROR,MS", requires = "table", value_parser = super::pareto::reference)]
+    pub reference: Option<Reference>,
     /// Timing, where not the job's: ideal, pipelined, scale-sim or uboost-csim
     #[arg(long, value_name = "T")]
     pub timing: Option<Timing>,
@@ -105,6 +121,16 @@ impl From<DeviceArg> for crate::torch::DeviceChoice {
 }
 
 impl Args {
+    /// What to do with a folder that exists.
+    #[must_use]
+    pub fn existing(&self) -> Existing {
+        match (self.resume, self.force) {
+            (true, _) => Existing::Resume,
+            (false, true) => Existing::Force,
+            (false, false) => Existing::Refuse,
+        }
+    }
+
     /// What the command line changes of the job.
     #[must_use]
     pub fn overrides(&self) -> Overrides {
@@ -112,13 +138,16 @@ impl Args {
     }
 }
 
-/// Leaves the job to the program that trains.
+/// Runs the job where it reads a table; leaves it to the program that trains where it trains.
 ///
 /// # Errors
-/// Where that is not installed; else this does not come back.
+/// Where that is not installed, else it does not come back; where a table cannot be searched.
 #[cfg(not(feature = "torch"))]
-pub fn run(_: Args, _: Notes) -> anyhow::Result<End> {
-    Err(super::process::train())
+pub fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
+    match &args.table {
+        Some(table) => super::tabular::run(&args, table, notes),
+        None => Err(super::process::train()),
+    }
 }
 
 /// Runs the job.
@@ -127,7 +156,10 @@ pub fn run(_: Args, _: Notes) -> anyhow::Result<End> {
 /// Where the job cannot be read or run.
 #[cfg(feature = "torch")]
 pub fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
-    with_torch::run(&args, notes)
+    match &args.table {
+        Some(table) => super::tabular::run(&args, table, notes),
+        None => with_torch::run(&args, notes),
+    }
 }
 
 #[cfg(feature = "torch")]
@@ -141,7 +173,7 @@ mod with_torch {
     use crate::jobs::Job;
     use crate::jobs::search::{self, SearchOptions, SearchRun};
     use crate::jobs::spec::DataSet;
-    use crate::record::{Existing, RankCorrelation, RankSummary, Skips, StageEnd, Summary, TargetResult, default_path};
+    use crate::record::{RankCorrelation, RankSummary, Skips, StageEnd, Summary, TargetResult, default_path};
     use crate::torch::DeviceChoice;
 
     pub(super) fn run(args: &Args, notes: Notes) -> anyhow::Result<End> {
@@ -173,15 +205,10 @@ mod with_torch {
     }
 
     fn options(args: &Args, job: &Job) -> SearchOptions {
-        let existing = match (args.resume, args.force) {
-            (true, _) => Existing::Resume,
-            (false, true) => Existing::Force,
-            (false, false) => Existing::Refuse,
-        };
         SearchOptions {
             data: args.data.clone(),
             out: args.out.clone().unwrap_or_else(|| default_path(&job.name, job.settings.seed)),
-            existing,
+            existing: args.existing(),
             device: args.device.into(),
             threads: args.threads.map(|threads| threads as usize),
             checkpoint_seconds: args.checkpoint_seconds,

@@ -1,6 +1,10 @@
 //! The volume that a front dominates.
 
+mod exclusive;
+mod staircase;
+
 use super::{Objective, minimised, non_dominated};
+use staircase::Staircase;
 
 /// How far behind the front's worst values the default reference lies: a tenth of their magnitude.
 const MARGIN: f64 = 0.1;
@@ -15,17 +19,40 @@ pub fn hypervolume_2(points: &[[f64; 2]], objectives: &[Objective; 2], reference
     area(&turned, minimised(&reference, objectives))
 }
 
-/// As [`hypervolume_2`] in three objectives: the union of boxes, summed in slices along the third.
+/// As [`hypervolume_2`] in three objectives: the union of boxes, summed in slices along the third; exact, `n log n`
+/// comparisons.
 #[must_use]
 pub fn hypervolume_3(points: &[[f64; 3]], objectives: &[Objective; 3], reference: [f64; 3]) -> f64 {
     let reference = minimised(&reference, objectives);
     let mut turned: Vec<[f64; 3]> = points.iter().map(|p| minimised(p, objectives)).collect();
     turned.retain(|p| inside(p, &reference));
-    turned.sort_by(|a, b| a[2].total_cmp(&b[2]));
-    let flat: Vec<[f64; 2]> = turned.iter().map(|p| [p[0], p[1]]).collect();
-    let ends = turned.iter().skip(1).map(|p| p[2]).chain([reference[2]]);
-    let slices = turned.iter().zip(ends).enumerate();
-    slices.map(|(i, (point, end))| (end - point[2]) * area(&flat[..=i], [reference[0], reference[1]])).sum()
+    slices(turned, &reference)
+}
+
+/// The volume that `points` dominate up to `reference`, in any number of objectives; exact.
+///
+/// In one objective the distance to the reference, in two and three the sweeps of [`hypervolume_2`] and [`hypervolume_3`],
+/// beyond them the algorithm of the Walking Fish Group (While, Bradstreet, Barone, A Fast Way of Calculating Exact
+/// Hypervolumes, 2012), whose time may grow exponentially with the objectives.
+#[must_use]
+pub fn hypervolume<const N: usize>(points: &[[f64; N]], objectives: &[Objective; N], reference: [f64; N]) -> f64 {
+    let reference = minimised(&reference, objectives);
+    let front = non_dominated(points, objectives).into_iter().map(|place| minimised(&points[place], objectives));
+    exclusive::sum(front.filter(|p| inside(p, &reference)).collect(), &reference, N)
+}
+
+/// [`hypervolume`] as a share of the box between `ideal` and `reference`: 0 to 1 where no point is better than the ideal
+/// in any objective; nothing where the box has no volume.
+#[must_use]
+pub fn normalised_hypervolume<const N: usize>(
+    points: &[[f64; N]],
+    objectives: &[Objective; N],
+    (ideal, reference): ([f64; N], [f64; N]),
+) -> Option<f64> {
+    let (low, high) = (minimised(&ideal, objectives), minimised(&reference, objectives));
+    let volume: f64 =
+        if inside(&low, &high) { high.iter().zip(low).map(|(high, low)| high - low).product() } else { 0.0 };
+    (volume > 0.0 && volume.is_finite()).then(|| hypervolume(points, objectives, reference) / volume)
 }
 
 /// The default reference of a front: its worst value in each objective, a tenth of its magnitude further out.
@@ -35,19 +62,55 @@ pub fn hypervolume_3(points: &[[f64; 3]], objectives: &[Objective; 3], reference
 /// unless the worst value is 0.
 #[must_use]
 pub fn nadir_reference<const N: usize>(points: &[[f64; N]], objectives: &[Objective; N]) -> Option<[f64; N]> {
+    beyond(points, objectives, |_, worst| worst + MARGIN * worst.abs())
+}
+
+/// A reference that moves with the spread of a front, not with where its values lie: the worst value in each objective,
+/// and `margin` times the front's range further out.
+///
+/// Nothing without a finite point. Where the front has no range in an objective, the reference lies on it and bounds no
+/// volume.
+#[must_use]
+pub fn range_reference<const N: usize>(
+    points: &[[f64; N]],
+    objectives: &[Objective; N],
+    margin: f64,
+) -> Option<[f64; N]> {
+    beyond(points, objectives, |best, worst| worst + margin * (worst - best))
+}
+
+/// `place(best, worst)` of the front in each objective, as if less were better there.
+fn beyond<const N: usize>(
+    points: &[[f64; N]],
+    objectives: &[Objective; N],
+    place: impl Fn(f64, f64) -> f64,
+) -> Option<[f64; N]> {
     let front = non_dominated(points, objectives);
     if front.is_empty() {
         return None;
     }
     Some(std::array::from_fn(|i| {
-        let objective = objectives[i];
-        let worst = front.iter().map(|&m| objective.minimised(points[m][i])).fold(f64::NEG_INFINITY, f64::max);
-        objective.minimised(worst + MARGIN * worst.abs())
+        let values = || front.iter().map(|&member| objectives[i].minimised(points[member][i]));
+        let (best, worst) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+        objectives[i].minimised(place(best, worst))
     }))
 }
 
 fn inside<const N: usize>(point: &[f64; N], reference: &[f64; N]) -> bool {
     point.iter().zip(reference).all(|(value, limit)| value.is_finite() && value < limit)
+}
+
+/// The union of boxes in the first three objectives, all inside `reference`, slice by slice along the third.
+fn slices<const N: usize>(mut points: Vec<[f64; N]>, reference: &[f64; N]) -> f64 {
+    points.sort_by(|a, b| a[2].total_cmp(&b[2]));
+    let mut stairs = Staircase::new([reference[0], reference[1]]);
+    let mut volume = 0.0;
+    for (place, point) in points.iter().enumerate() {
+        stairs.insert([point[0], point[1]]);
+        let end = points.get(place + 1).map_or(reference[2], |next| next[2]);
+        volume += (end - point[2]) * stairs.area();
+    }
+    volume
 }
 
 /// The union of rectangles from each point up to `reference`, less being better.
@@ -120,6 +183,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_reference_by_range_moves_with_the_spread_of_the_front() {
+        // worst 2 and 30, ranges 1 and 20: 2 + 0.05 * 1 and 30 + 0.05 * 20; the dominated point [9, 90] does not count
+        let points = [[1.0, 30.0], [2.0, 10.0], [9.0, 90.0]];
+        let reference = range_reference(&points, &LESS, 0.05).unwrap();
+        assert!((reference[0] - 2.05).abs() < 1e-12 && (reference[1] - 31.0).abs() < 1e-12, "{reference:?}");
+        // accuracies 0.5 and 0.9 turned: 0.5 - 0.1 * 0.4
+        let reference = range_reference(&[[0.5, 1.0], [0.9, 3.0]], &[Maximise, Minimise], 0.1).unwrap();
+        assert!((reference[0] - 0.46).abs() < 1e-12 && (reference[1] - 3.2).abs() < 1e-12, "{reference:?}");
+    }
+
+    #[test]
+    fn the_normalised_area_is_the_share_of_the_box() {
+        // [1, 1] up to [3, 5] covers 2 * 4 of the box of 3 * 5
+        let share = normalised_hypervolume(&[[1.0, 1.0]], &LESS, ([0.0, 0.0], [3.0, 5.0])).unwrap();
+        assert!((share - 8.0 / 15.0).abs() < 1e-12, "{share}");
+        assert_eq!(normalised_hypervolume(&[[1.0, 1.0]], &LESS, ([0.0, 5.0], [3.0, 5.0])), None);
+    }
+
     fn cells<const N: usize>(points: &[[f64; N]], side: u32) -> f64 {
         let total = side.pow(u32::try_from(N).unwrap());
         let corner = |cell: u32| std::array::from_fn(|i| f64::from(cell / side.pow(u32::try_from(i).unwrap()) % side));
@@ -140,6 +222,38 @@ mod tests {
             points in proptest::collection::vec(proptest::array::uniform3((0u8..6).prop_map(f64::from)), 0..12),
         ) {
             prop_assert_eq!(hypervolume_3(&points, &[Minimise; 3], [5.0; 3]), cells(&points, 5));
+        }
+
+        #[test]
+        fn beyond_three_objectives_it_is_the_number_of_cells_covered(
+            points in proptest::collection::vec(proptest::array::uniform5((0u8..5).prop_map(f64::from)), 0..14),
+        ) {
+            prop_assert_eq!(hypervolume(&points, &[Minimise; 5], [4.0; 5]), cells(&points, 4));
+            let four: Vec<[f64; 4]> = points.iter().map(|p| [p[0], p[1], p[2], p[3]]).collect();
+            prop_assert_eq!(hypervolume(&four, &[Minimise; 4], [4.0; 4]), cells(&four, 4));
+        }
+
+        #[test]
+        fn every_number_of_objectives_has_one_volume(
+            points in proptest::collection::vec(proptest::array::uniform3(0.0f64..2.0), 0..16),
+            turn in proptest::array::uniform3(any::<bool>()),
+        ) {
+            let objectives = turn.map(|more| if more { Maximise } else { Minimise });
+            let reference = turn.map(|more| if more { 0.4 } else { 1.6 });
+            let volume = hypervolume_3(&points, &objectives, reference);
+            prop_assert!((hypervolume(&points, &objectives, reference) - volume).abs() < 1e-12);
+            // A fourth objective in which all are alike, one away from the reference, changes nothing.
+            let four: Vec<[f64; 4]> = points.iter().map(|p| [0.0, p[0], p[1], p[2]]).collect();
+            let four_objectives = [Minimise, objectives[0], objectives[1], objectives[2]];
+            let corner = [1.0, reference[0], reference[1], reference[2]];
+            prop_assert!((hypervolume(&four, &four_objectives, corner) - volume).abs() < 1e-12);
+            let flat: Vec<[f64; 2]> = points.iter().map(|p| [p[0], p[1]]).collect();
+            let (two, corner) = ([objectives[0], objectives[1]], [reference[0], reference[1]]);
+            prop_assert!((hypervolume(&flat, &two, corner) - hypervolume_2(&flat, &two, corner)).abs() < 1e-12);
+            let line: Vec<[f64; 1]> = points.iter().map(|p| [p[0]]).collect();
+            let best = line.iter().map(|p| objectives[0].minimised(p[0])).fold(f64::INFINITY, f64::min);
+            let length = (objectives[0].minimised(reference[0]) - best).max(0.0);
+            prop_assert!((hypervolume(&line, &[objectives[0]], [reference[0]]) - length).abs() < 1e-12);
         }
 
         #[test]

@@ -1,11 +1,17 @@
-//! Dominance, non-dominated sets, hypervolume and distance to a front: points and numbers only.
+//! Dominance, non-dominated sets and sorting, hypervolume, attainment and distance to a front: points and numbers only.
 //!
 //! A point is `[f64; N]`, one value for each objective, in whatever unit the caller has; [`Objective`] says which way
 //! is better. Values that are not finite are never better than anything: such points are on no front.
 
+mod attainment;
 mod hypervolume;
+mod sort;
 
-pub use hypervolume::{hypervolume_2, hypervolume_3, nadir_reference};
+pub use attainment::attainment;
+pub use hypervolume::{
+    hypervolume, hypervolume_2, hypervolume_3, nadir_reference, normalised_hypervolume, range_reference,
+};
+pub use sort::{crowding, layers};
 
 /// Which way an objective is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +52,8 @@ fn no_worse<const N: usize>(a: &[f64; N], b: &[f64; N]) -> bool {
 /// The places in `points` of the non-dominated ones, ascending.
 ///
 /// One point for each distinct vector of values: of equal points the first. Points with a value that is not finite
-/// are left out. Sorts, then compares each point with the front so far: `n log n + n f` for `f` points on the front.
+/// are left out. Sorts, then compares each point with the front so far: `n log n + n f` for `f` points on the front, of two
+/// objectives with its last alone: `n log n`.
 #[must_use]
 pub fn non_dominated<const N: usize>(points: &[[f64; N]], objectives: &[Objective; N]) -> Vec<usize> {
     let turned: Vec<[f64; N]> = points.iter().map(|p| minimised(p, objectives)).collect();
@@ -54,8 +61,10 @@ pub fn non_dominated<const N: usize>(points: &[[f64; N]], objectives: &[Objectiv
     order.sort_by(|&i, &j| lexicographic(&turned[i], &turned[j]));
     let mut front: Vec<usize> = Vec::new();
     for i in order {
-        // In this order nothing later dominates `i`, and whatever equals it came first.
-        if !front.iter().rev().any(|&member| no_worse(&turned[member], &turned[i])) {
+        // In this order nothing later dominates `i`, and whatever equals it came first. Of two objectives, the last
+        // member has the least second value so far.
+        let rivals = if N == 2 { front.len().saturating_sub(1) } else { 0 };
+        if !front[rivals..].iter().rev().any(|&member| no_worse(&turned[member], &turned[i])) {
             front.push(i);
         }
     }
@@ -133,6 +142,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_front_of_two_objectives_is_what_nothing_dominates(
+            points in proptest::collection::vec(proptest::array::uniform2((0u8..9).prop_map(f64::from)), 0..24),
+        ) {
+            let beaten = |i: usize| points.iter().any(|p| dominates(p, &points[i], &BOTH_LESS));
+            let naive: Vec<usize> =
+                (0..points.len()).filter(|&i| !beaten(i) && !points[..i].contains(&points[i])).collect();
+            prop_assert_eq!(non_dominated(&points, &BOTH_LESS), naive);
+        }
+
         #[test]
         fn a_front_is_what_nothing_dominates(points in small_points(), turn in proptest::array::uniform3(any::<bool>())) {
             let objectives = turn.map(|more| if more { Maximise } else { Minimise });

@@ -18,6 +18,7 @@ mod set;
 pub mod spec;
 mod strings;
 pub mod sweep;
+mod tabular;
 
 pub use accelerator::{NamedAccelerator, NamedAcceleratorError, is_scale_sim_config};
 pub use calibrate::{
@@ -41,6 +42,7 @@ pub use reports::{ReportJobError, ReportRequest, reports, write_reports};
 pub use schema::{SchemaKind, UnknownSchema, schema};
 pub use spec::{Job, JobError, JobFile, Overrides};
 pub use strings::{Strings, StringsError, is_string};
+pub use tabular::{TabularJobError, TabularRequest, TabularRun, tabular};
 
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,7 @@ use crate::network::Shape;
 use crate::record::{
     Environment, Existing, Position, RecordError, RunFolder, Stage, Summary, read_json, write, write_json,
 };
+use crate::search::methods::Method;
 use crate::search::repair::Repaired;
 use crate::search::{self, Driven, Search, SearchError, Settings};
 use crate::space::{DeriveError, Space};
@@ -141,6 +142,9 @@ pub enum SearchJobError {
         "data set cifar10 needs its files: give --data DIR, the folder with `cifar-10-batches-bin` or the archive `cifar-10-binary.tar.gz`"
     )]
     NoData,
+    /// A method that trains nothing.
+    #[error("search.method: nsga-2 searches the table of a benchmark alone: give --table FILE.csv, or take evolution")]
+    TableAlone,
     /// A folder whose accelerator is another than the one of this name now.
     #[error(
         "{}: the accelerator's file has changed since the run began; to go on with the one it began with, give `{}` as the job \
@@ -211,6 +215,9 @@ struct Run<'a> {
 /// # Errors
 /// [`SearchJobError`]; what was computed until then stays in the folder.
 pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> Result<SearchRun, SearchJobError> {
+    if let Method::Nsga2 { .. } = job.settings.method {
+        return Err(SearchJobError::TableAlone);
+    }
     let device = torch::open(options.device)?;
     if let Some(threads) = options.threads {
         torch::set_threads(threads);

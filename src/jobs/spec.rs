@@ -470,7 +470,7 @@ impl JobFile {
 fn stages_fit(space: &Space, settings: &Settings, file: &JobFile, origin: &str) -> Result<(), LoadError> {
     match settings.method {
         Method::Systole | Method::Darts { .. } | Method::Gdas | Method::Evolution(_) => {}
-        Method::Random { .. } | Method::Synflow { .. } => return Ok(()),
+        Method::Random { .. } | Method::Synflow { .. } | Method::Nsga2 { .. } => return Ok(()),
     }
     let place = Place::of(&file.search.batch);
     let place = if place.line == 0 { Place::of(&file.version) } else { place };

@@ -6,6 +6,7 @@ mod pick;
 mod point;
 mod runs;
 mod table;
+pub mod tabular;
 
 use std::collections::HashSet;
 

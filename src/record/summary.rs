@@ -97,9 +97,45 @@ pub struct Summary {
     /// Time that they took, s, part of the times of search and training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_seconds: Option<f64>,
+    /// The search, where it read a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableSearch>,
     /// What casts doubt on the result, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// What a search against the table of a benchmark read and found. Its accuracy, network and costs are those of the most
+/// accurate network that was read, the fastest of equals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TableSearch {
+    /// The table, as it was named.
+    pub file: String,
+    /// The column of accuracies.
+    pub column: String,
+    /// Architectures with an accuracy that it has.
+    pub rows: usize,
+    /// Hash of architectures and errors, by which a table is known again.
+    pub fingerprint: String,
+    /// Look-ups that were allowed.
+    pub limit: u32,
+    /// Look-ups that were made; one of a row that was read before counts again.
+    pub evaluations: usize,
+    /// Different rows that were read.
+    pub rows_read: usize,
+    /// Networks on the front of what was read.
+    pub front: usize,
+    /// Error (a fraction) of the corner that bounds the hypervolumes.
+    pub reference_error: f64,
+    /// Its latency, ms.
+    pub reference_latency_ms: f64,
+    /// Where the corner comes from: a margin beyond the exact front's worst values, a share of its range; nothing where it
+    /// was given.
+    pub reference_margin: Option<f64>,
+    /// Hypervolume of what was read, ms.
+    pub hypervolume: f64,
+    /// The same over that of the whole table.
+    pub hypervolume_share: f64,
 }
 
 /// Accuracies, fractions of the images; nothing where it was not measured.

@@ -16,7 +16,7 @@ use super::objective::{Loss, Objective, Pressed};
 use super::paths::Paths;
 use super::sample::{self, Draw, Purpose};
 use super::settings::{Initial, Settings, StageSettings};
-use super::task::{At, Choices, Stage, TaskLoss};
+use super::task::{At, Choices, Stage, TaskLoss, TaskSlopes};
 use crate::cost::{CostModel, Probabilities};
 use crate::estimate::Target;
 use crate::record::{HardTarget, Place, Rollback, SearchEpoch, TargetEpoch, WidthChoice};
@@ -24,6 +24,9 @@ use crate::space::{Architecture, Space, WidthId};
 
 /// Paths that stand for a mixture that is never run as one.
 const DRAWS: u32 = 8;
+
+/// Share of the running mean of losses that a step keeps where a task has no slopes.
+const BASELINE: f64 = 0.9;
 
 /// Why a search ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +119,9 @@ pub struct State {
     /// The widths, where a stage that allocates them dynamically has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocation: Option<Allocation>,
+    /// Running mean of the losses of a task without slopes, in the present stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<f64>,
 }
 
 impl State {
@@ -194,6 +200,7 @@ impl<'a> Search<'a> {
             multipliers,
             witness: None,
             allocation: None,
+            baseline: None,
         };
         let objective = Objective {
             form: settings.form,
@@ -393,7 +400,10 @@ impl<'a> Search<'a> {
         let pressed = self.pressed();
         let priced = self.objective.price(self.cost, &probabilities, self.targets());
         let slopes = self.objective.slopes(answer.loss, &priced, &pressed);
-        let mut gradient = draw.backward_of_task(&answer.gradient);
+        let mut gradient = match task.slopes() {
+            TaskSlopes::Known => draw.backward_of_task(&answer.gradient),
+            TaskSlopes::Unknown => self.scored(&draw, answer.loss),
+        };
         if slopes.task != 1.0 {
             gradient = gradient.scaled(slopes.task);
         }
@@ -417,6 +427,15 @@ impl<'a> Search<'a> {
             self.state.multipliers[place].follow(violation, steps, &self.settings.penalty);
         }
         Ok(loss)
+    }
+
+    /// The score function of a draw of this loss; nought for the first, whose loss is the first baseline.
+    fn scored(&mut self, draw: &Draw, loss: f64) -> Probabilities {
+        let before = self.state.baseline.unwrap_or(loss);
+        self.state.baseline = Some(BASELINE * before + (1.0 - BASELINE) * loss);
+        let mut gradient = draw.hard();
+        gradient.add_scaled(&self.state.alpha.softmax(), -1.0);
+        gradient.scaled(loss - before)
     }
 
     /// Factor on the learning rates of weights and logits.
@@ -619,6 +638,7 @@ impl<'a> Search<'a> {
         self.state.multipliers.fill(Multiplier::new(&self.settings.penalty));
         self.state.stage += 1;
         self.state.epoch = 0;
+        self.state.baseline = None;
         self.state.adam = Adam::new(Probabilities::zeros(self.space));
         if self.stage().is_some() {
             self.begin_allocation();

@@ -29,11 +29,12 @@ pub use objective::{Loss, Objective, Pressed, Price, Priced, Slopes};
 pub use paths::{Paths, PathsFile};
 pub use rank::uniform;
 pub use sample::{Draw, Temperature};
+pub(crate) use sample::{Purpose, stream, uniform as unit};
 pub use settings::{
     CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, Schedule, SearchFile, Settings, SettingsError,
     StageSettings, SumsFile, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
 };
-pub use task::{At, Choices, Elastic, EpochReport, Stage, TaskGradient, TaskLoss};
+pub use task::{At, Choices, Elastic, EpochReport, Stage, TaskGradient, TaskLoss, TaskSlopes};
 
 #[cfg(test)]
 mod drive_tests;

@@ -47,7 +47,7 @@ pub struct Draw {
 
 /// Streams of random numbers: what is drawn for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// A weight step.
     Weights,
     /// An architecture step.
@@ -58,16 +58,19 @@ pub(super) enum Purpose {
     Proposal,
     /// Architectures to be judged.
     Judged,
+    /// Networks to be read from a table.
+    Reading,
 }
 
 /// The random stream of one purpose at one place of the search: a function of its arguments alone.
-pub(super) fn stream(seed: u64, purpose: Purpose, at: At) -> ChaCha8Rng {
+pub(crate) fn stream(seed: u64, purpose: Purpose, at: At) -> ChaCha8Rng {
     let purpose = match purpose {
         Purpose::Weights => 1u64,
         Purpose::Architecture => 2,
         Purpose::Initial => 3,
         Purpose::Proposal => 4,
         Purpose::Judged => 5,
+        Purpose::Reading => 6,
     };
     let mut key = [0u8; 32];
     for (slot, word) in key.chunks_exact_mut(8).zip([seed, purpose, at.stage, u64::from(at.epoch)]) {
@@ -80,7 +83,7 @@ pub(super) fn stream(seed: u64, purpose: Purpose, at: At) -> ChaCha8Rng {
 
 /// A number in (0, 1): the middle of one of 2^53 equal parts.
 #[expect(clippy::cast_precision_loss, reason = "53 bits are exact in f64")]
-pub(super) fn uniform(stream: &mut ChaCha8Rng) -> f64 {
+pub(crate) fn uniform(stream: &mut ChaCha8Rng) -> f64 {
     ((stream.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 

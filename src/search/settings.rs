@@ -7,7 +7,7 @@ use super::adam::AdamConfig;
 use super::allocation::{AllocationSettings, DynamicFile, Masks, PolicyFile};
 use super::goals::{self, Form, PenaltyFile, PricesFile, TargetsFile};
 use super::lagrangian::Penalty;
-use super::methods::{DartsFile, EvolutionFile, Method, MethodFile, RandomFile, SynflowFile};
+use super::methods::{DartsFile, EvolutionFile, Method, MethodFile, Nsga2File, RandomFile, SynflowFile};
 use super::paths::{Paths, PathsFile};
 use super::sample::Temperature;
 use crate::accel::Accelerator;
@@ -179,6 +179,9 @@ pub struct SearchFile {
     /// What is the method `evolution`'s own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evolution: Option<EvolutionFile>,
+    /// What is the method `nsga-2`'s own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nsga_2: Option<Nsga2File>,
 }
 
 /// The operator stage as it is written.

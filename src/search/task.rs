@@ -74,6 +74,16 @@ pub struct TaskGradient {
     pub gradient: Probabilities,
 }
 
+/// What a task knows of the slopes of its loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskSlopes {
+    /// Its gradient by every mixing weight.
+    Known,
+    /// Nothing: the loss of one-hot choices alone. The parameters `a` then follow the score function (Williams 1992),
+    /// `(loss - b) (drawn - softmax(a))`, `b` the running mean of the losses before.
+    Unknown,
+}
+
 /// Means over an epoch. What was not measured is absent or not a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EpochReport {
@@ -107,11 +117,17 @@ pub trait TaskLoss {
     /// Where the step fails.
     fn weight_step(&mut self, choices: &Choices, at: At, learning_rate: f64) -> Result<(), Self::Error>;
 
-    /// Loss on the selection split under `choices`, and its gradient by their weights.
+    /// Loss on the selection split under `choices`, and its gradient by their weights, which is not read where
+    /// [`TaskLoss::slopes`] says that there are none.
     ///
     /// # Errors
     /// Where the step fails.
     fn evaluate(&mut self, choices: &Choices, at: At) -> Result<TaskGradient, Self::Error>;
+
+    /// Whether the task knows how its loss changes with the mixing weights.
+    fn slopes(&self) -> TaskSlopes {
+        TaskSlopes::Known
+    }
 
     /// What the epoch measured; `likeliest` is one-hot.
     ///

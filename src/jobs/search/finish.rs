@@ -137,6 +137,7 @@ impl Finish<'_> {
             skips,
             stages,
             rank_check: rank::summaries(self.run, keep),
+            table: None,
             checkpoints: Some(checkpoint.checkpoints),
             checkpoint_seconds: Some(checkpoint.checkpoint_seconds),
             warnings: self.warnings(keep, &records, doubts),

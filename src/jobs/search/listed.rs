@@ -180,6 +180,7 @@ impl<'a> Run<'a> {
             Method::Synflow { .. } => Ok(Some(Judge::Flow)),
             Method::Evolution(_) => self.supernet(paths, epochs, kept, keep),
             Method::Systole | Method::Darts { .. } | Method::Gdas => unreachable!("these search by gradients"),
+            Method::Nsga2 { .. } => unreachable!("it was refused before the folder was made"),
         }
     }
 
@@ -406,6 +407,7 @@ impl Bar {
             Method::Random { .. }
             | Method::Synflow { .. }
             | Method::Evolution(_)
+            | Method::Nsga2 { .. }
             | Method::Systole
             | Method::Darts { .. }
             | Method::Gdas => {

@@ -44,7 +44,7 @@ impl Plans {
         let stage = match job.settings.method {
             Method::Systole | Method::Darts { .. } | Method::Gdas => search.stage(),
             Method::Evolution(_) => Some(Stage::Whole),
-            Method::Random { .. } | Method::Synflow { .. } => None,
+            Method::Random { .. } | Method::Synflow { .. } | Method::Nsga2 { .. } => None,
         };
         let stages = match stage {
             None => [None, None],

@@ -50,6 +50,8 @@ impl Work {
                 (Stage::Supernet, epochs(of_operators + of_widths)),
                 (Stage::Candidates, u64::from(evolution.evaluations)),
             ],
+            // Against a table alone, which a sweep does not search.
+            Method::Nsga2 { .. } => Vec::new(),
         };
         units.push((Stage::Train, u64::from(job.training.epochs) * training_steps));
         let units = units.into_iter().filter(|(_, units)| *units > 0).collect();

@@ -9,7 +9,7 @@ use crate::space::{Architecture, Edge, Space};
 const MOST_DRAWS: u32 = 1_000_000;
 
 /// A whole number below `count`, each equally likely.
-pub(in crate::search) fn below(stream: &mut ChaCha8Rng, count: usize) -> usize {
+pub(crate) fn below(stream: &mut ChaCha8Rng, count: usize) -> usize {
     let count = count as u64;
     // The numbers up to the last multiple of `count` fall into equal classes; those beyond are drawn again.
     let excess = (u64::MAX % count + 1) % count;

@@ -24,6 +24,9 @@ pub enum MethodFile {
     Synflow,
     /// Regularised evolution (Real et al. 2019) on a single-path supernet (Guo et al. 2020).
     Evolution,
+    /// NSGA-II (Deb et al. 2002), against a table alone.
+    #[serde(rename = "nsga-2")]
+    Nsga2,
 }
 
 /// What is DARTS' own.
@@ -114,6 +117,22 @@ impl Default for EvolutionFile {
     }
 }
 
+/// What is NSGA-II's own.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Nsga2File {
+    /// Networks that live at once, and children of a generation.
+    #[schemars(with = "u64", range(min = 2))]
+    pub population: Spanned<u64>,
+}
+
+impl Default for Nsga2File {
+    /// 40: twenty generations in 800 evaluations.
+    fn default() -> Self {
+        Self { population: unplaced(40) }
+    }
+}
+
 fn networks(count: u64) -> Spanned<BudgetFile> {
     unplaced(BudgetFile { networks: Some(unplaced(count)), seconds: None })
 }
@@ -138,6 +157,7 @@ impl SearchFile {
             MethodFile::Random => self.random = Some(self.random.unwrap_or_default()),
             MethodFile::Synflow => self.synflow = Some(self.synflow.unwrap_or_default()),
             MethodFile::Evolution => self.evolution = Some(self.evolution.unwrap_or_default()),
+            MethodFile::Nsga2 => self.nsga_2 = Some(self.nsga_2.unwrap_or_default()),
         }
         self
     }
@@ -161,6 +181,10 @@ impl SearchFile {
                 Method::Synflow { budget: file.budget.value.meant(&file.budget, ranges)? }
             }
             MethodFile::Evolution => Method::Evolution(self.evolution.clone().unwrap_or_default().meant(ranges)?),
+            MethodFile::Nsga2 => {
+                let file = self.nsga_2.clone().unwrap_or_default();
+                Method::Nsga2 { population: ranges.whole("population", &file.population, 2, 1_000_000)? }
+            }
         })
     }
 }

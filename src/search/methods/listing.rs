@@ -118,9 +118,12 @@ impl<'a> Listing<'a> {
             Method::Random { budget: Budget::Networks(networks), .. }
             | Method::Synflow { budget: Budget::Networks(networks) } => Some(networks),
             Method::Evolution(evolution) => Some(evolution.evaluations),
-            Method::Random { .. } | Method::Synflow { .. } | Method::Systole | Method::Darts { .. } | Method::Gdas => {
-                None
-            }
+            Method::Random { .. }
+            | Method::Synflow { .. }
+            | Method::Systole
+            | Method::Darts { .. }
+            | Method::Gdas
+            | Method::Nsga2 { .. } => None,
         }
     }
 
@@ -136,7 +139,7 @@ impl<'a> Listing<'a> {
                 }
             }
             Method::Evolution(evolution) => self.evolved(evolution),
-            Method::Systole | Method::Darts { .. } | Method::Gdas => None,
+            Method::Systole | Method::Darts { .. } | Method::Gdas | Method::Nsga2 { .. } => None,
         }
     }
 
@@ -244,9 +247,12 @@ impl<'a> Listing<'a> {
     fn best_place(&self) -> Option<usize> {
         let values: Vec<f64> = match self.method {
             Method::Synflow { .. } => self.scored(),
-            Method::Random { .. } | Method::Evolution(_) | Method::Systole | Method::Darts { .. } | Method::Gdas => {
-                self.judged.iter().map(|judged| self.objective_of(judged)).collect()
-            }
+            Method::Random { .. }
+            | Method::Evolution(_)
+            | Method::Systole
+            | Method::Darts { .. }
+            | Method::Gdas
+            | Method::Nsga2 { .. } => self.judged.iter().map(|judged| self.objective_of(judged)).collect(),
         };
         let finite = (0..values.len()).filter(|&place| values[place].is_finite());
         let rank = |place: usize| self.rank(place, values[place]);

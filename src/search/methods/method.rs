@@ -31,6 +31,11 @@ pub enum Method {
     },
     /// Regularised evolution (Real et al. 2019) with the weights of a single-path supernet (Guo et al. 2020).
     Evolution(Evolution),
+    /// NSGA-II (Deb et al. 2002), against a table alone.
+    Nsga2 {
+        /// Networks that live at once, and children of a generation.
+        population: u32,
+    },
 }
 
 /// How long architectures are judged.
@@ -64,6 +69,7 @@ impl Method {
             Self::Random { .. } => "random",
             Self::Synflow { .. } => "synflow",
             Self::Evolution(_) => "evolution",
+            Self::Nsga2 { .. } => "nsga-2",
         }
     }
 
@@ -72,7 +78,7 @@ impl Method {
     pub fn lists(self) -> bool {
         match self {
             Self::Systole | Self::Darts { .. } | Self::Gdas => false,
-            Self::Random { .. } | Self::Synflow { .. } | Self::Evolution(_) => true,
+            Self::Random { .. } | Self::Synflow { .. } | Self::Evolution(_) | Self::Nsga2 { .. } => true,
         }
     }
 
@@ -82,7 +88,9 @@ impl Method {
         match self {
             Self::Darts { .. } => Paths::Full,
             Self::Gdas => Paths::Alone,
-            Self::Systole | Self::Random { .. } | Self::Synflow { .. } | Self::Evolution(_) => asked,
+            Self::Systole | Self::Random { .. } | Self::Synflow { .. } | Self::Evolution(_) | Self::Nsga2 { .. } => {
+                asked
+            }
         }
     }
 
@@ -92,7 +100,9 @@ impl Method {
         match self {
             Self::Darts { .. } => 1.0,
             Self::Gdas => temperature.linear(epoch, epochs),
-            Self::Systole | Self::Random { .. } | Self::Synflow { .. } | Self::Evolution(_) => temperature.at(epoch),
+            Self::Systole | Self::Random { .. } | Self::Synflow { .. } | Self::Evolution(_) | Self::Nsga2 { .. } => {
+                temperature.at(epoch)
+            }
         }
     }
 
@@ -101,7 +111,7 @@ impl Method {
         match self {
             Self::Darts { .. } => Draw::plain(alpha),
             Self::Gdas => Draw::new(alpha, tau, stream).through_the_drawn_alone(),
-            Self::Systole | Self::Random { .. } | Self::Synflow { .. } | Self::Evolution(_) => {
+            Self::Systole | Self::Random { .. } | Self::Synflow { .. } | Self::Evolution(_) | Self::Nsga2 { .. } => {
                 Draw::new(alpha, tau, stream)
             }
         }
