@@ -924,6 +924,143 @@ mod pareto {
     }
 }
 
+/// Tables of benchmarks; `benchmark.csv` has 27 networks of accuracy `100 - 40 * 0.8^s`, `s` the sum of the digits.
+mod table {
+    use super::*;
+
+    const TABLE: [&str; 5] = ["pareto", "--table", "benchmark.csv", "--space", "nas-bench-macro"];
+
+    fn asked(further: &[&str]) -> Ran {
+        systole_in(&Path::new(ROOT).join("tests/data"), &[&TABLE[..], further].concat())
+    }
+
+    fn names(value: &Value) -> Vec<&str> {
+        value.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_front_of_a_table_is_shown_without_the_points_behind_it() {
+        golden("table.txt", &asked(&["--accel", "tpu-v2"]).done());
+    }
+
+    #[test]
+    fn a_joint_front_is_shown_with_its_arrays() {
+        golden("arrays.txt", &asked(&["--accel", "small-32x32", "--co-search", "16x64,32x32,64x16"]).done());
+    }
+
+    #[test]
+    fn json_has_the_points_in_the_order_of_the_table() {
+        let value = asked(&["--accel", "tpu-v2,edge-tpu", "--json"]).json();
+        let [tpu, edge] = &value.as_array().unwrap()[..] else { panic!("two fronts") };
+        assert_eq!([&tpu["accelerator"], &edge["accelerator"]], ["tpu-v2", "edge-tpu"]);
+        let points = tpu["points"].as_array().unwrap();
+        assert_eq!((points.len(), &points[1]["name"]), (27, &serde_json::json!("00000111")));
+        // 100 - 40 * 0.8^3 = 79.52
+        assert_eq!(points[1]["error"], 1.0 - 79.52 / 100.0);
+        assert_eq!((&tpu["table"]["column"], &tpu["table"]["networks"]), (&"mean_acc".into(), &27.into()));
+        let chosen = names(&tpu["by_macs"]["front"]);
+        let wrong: Vec<&str> = chosen.into_iter().filter(|name| !names(&tpu["front"]).contains(name)).collect();
+        assert_eq!(names(&tpu["by_macs"]["not_on_front"]), wrong);
+        assert!(tpu["by_macs"]["latency_ratio"]["greatest"].as_f64().unwrap() >= 1.0);
+    }
+
+    #[test]
+    fn the_networks_of_a_front_are_written_and_have_its_latency() {
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("front").display().to_string();
+        let value = asked(&["--accel", "small-32x32", "--json", "--quiet", "--out", &out]).json();
+        assert_eq!(fs::read_to_string(folder.path().join("front/front.csv")).unwrap().lines().count(), 28);
+        let front = names(&value["front"]);
+        let name = front[front.len() / 2];
+        let network = format!("{out}/networks/{name}.yaml");
+        let estimate = systole(&["estimate", &network, "--accel", "small-32x32", "--json"]).json();
+        let points = value["points"].as_array().unwrap();
+        let point = points.iter().find(|point| point["name"] == name).unwrap();
+        assert_eq!(estimate[0]["total"]["latency_ms"], point["latency_ms"]);
+        assert_eq!(fs::read_dir(folder.path().join("front/networks")).unwrap().count(), front.len());
+    }
+
+    #[test]
+    fn one_point_is_picked() {
+        let value = asked(&["--accel", "tpu-v2", "--json", "--pick", "accuracy>=0.9"]).json();
+        let point = &value["pick"]["point"];
+        assert_eq!(value["pick"]["rule"], "accuracy>=0.9");
+        let fastest =
+            value["points"].as_array().unwrap().iter().filter(|point| point["error"].as_f64().unwrap() <= 0.1);
+        let fastest = fastest.map(|point| point["latency_ms"].as_f64().unwrap()).fold(f64::INFINITY, f64::min);
+        assert_eq!(point["latency_ms"], fastest);
+        let shown = asked(&["--accel", "tpu-v2", "--pick", "knee"]).done();
+        assert!(shown.starts_with("knee on tpu-v2\n  name"), "{shown}");
+        let none = asked(&["--accel", "tpu-v2", "--pick", "latency-ms<=0"]);
+        assert_eq!((none.code, none.stdout.as_str()), (1, "latency-ms<=0 on tpu-v2: none\n"));
+        assert!(
+            none.stderr.contains("no point on `tpu-v2` has latency-ms<=0; the least latency is "),
+            "{}",
+            none.stderr
+        );
+    }
+
+    #[test]
+    fn the_readme_shows_what_is_picked() {
+        let table = "tests/data/benchmark.csv";
+        let pick = ["--accel", "tpu-v2", "--pick", "accuracy>=0.9"];
+        let shown = systole(&[&["pareto", "--table", table, "--space", "nas-bench-macro"], &pick[..]].concat()).done();
+        let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+        assert!(readme.contains(&shown), "{shown}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_table_is_named() {
+        let folder = TempDir::new().unwrap();
+        for (text, reason) in [
+            ("arch,mean_acc\n", "table.csv: a table needs a row with an accuracy, this one has none in 0 rows"),
+            ("arch,acc\n0,1\n", "table.csv: a table needs a column `mean_acc`, this one has `arch`, `acc`; "),
+            (
+                "arch,mean_acc\n00000000,101\n",
+                "table.csv, line 2: `mean_acc` must be an accuracy in percent from 0 to 100",
+            ),
+            ("arch,mean_acc\n00000009,1\n", "table.csv, line 2: `00000009`: `9` at place 8 is none of 0, 1, 2"),
+        ] {
+            fs::write(folder.path().join("table.csv"), text).unwrap();
+            let ran = systole_in(
+                folder.path(),
+                &["pareto", "--table", "table.csv", "--space", "nas-bench-macro", "--accel", "tpu-v2"],
+            );
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+            assert!(ran.stderr.starts_with(&format!("error: {reason}")), "{}", ran.stderr);
+        }
+        for (further, reason) in [
+            (&["--accel", "tpu-v2,tpu-v2"][..], "error: two accelerators are named `tpu-v2`"),
+            (
+                &["--accel", "tpu-v2", "--reference", "0.001,1"],
+                "error: no point on `tpu-v2` betters the reference 0.001,1",
+            ),
+            (
+                &["--accel", "tpu-v2", "--co-search", "9"],
+                "error: --co-search on `tpu-v2`: sides that are powers of two",
+            ),
+            (&[], "error: the following required arguments were not provided"),
+        ] {
+            let ran = asked(further);
+            assert_eq!(ran.code, 2);
+            assert!(ran.stderr.starts_with(reason), "{}", ran.stderr);
+        }
+    }
+
+    #[test]
+    fn rows_without_an_accuracy_make_the_answer_partial() {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("table.csv"), "arch,mean_acc\n00000000,50\n11111111,\n00000000,50\n").unwrap();
+        let ran = systole_in(
+            folder.path(),
+            &["pareto", "--table", "table.csv", "--space", "nas-bench-macro", "--accel", "tpu-v2"],
+        );
+        let wanted = "warning: 1 rows have no `mean_acc` and are left out: line 3\n\
+            warning: 1 rows repeat another, and the first counts: line 4 (as 2)\n";
+        assert_eq!((ran.code, ran.stderr.as_str()), (1, wanted));
+    }
+}
+
 mod check {
     use super::*;
 
