@@ -192,7 +192,7 @@ impl Running<'_> {
             Process::Own { child, log: path, log_begins } => {
                 // A child that cannot be asked is not there any more.
                 let status = child.try_wait().transpose()?.ok();
-                if status.is_some_and(|status| is_well(status)) {
+                if status.is_some_and(is_well) {
                     return Some(Ended::Well);
                 }
                 if holder(&folder).is_some() {
