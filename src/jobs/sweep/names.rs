@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn names_that_would_be_equal_are_numbered() {
-        assert_eq!(named(&["a=<= 1,>= 1,X,x"]), ["a-1_s0", "a-1-2_s0", "a-X_s0", "a-x-2_s0"]);
+        assert_eq!(named(&["a=<= 1,'>= 1',X,x"]), ["a-1_s0", "a-1-2_s0", "a-X_s0", "a-x-2_s0"]);
         let long = "y".repeat(300);
         let found = named(&[&format!("a={long}1,{long}2")]);
         assert_eq!(found, [format!("a-{}_s0", "y".repeat(32)), format!("a-{}-2_s0", "y".repeat(32))]);

@@ -182,7 +182,8 @@ fn sweep_again(place: &Place) -> Sweep {
 #[test]
 fn a_folder_that_another_process_holds_is_waited_for() {
     let place = Place::new();
-    let sweep = place.prepare(&["objective.lambda=0.02"], &[1]);
+    drop(place.prepare(&["objective.lambda=0.02"], &[1]).open().unwrap());
+    let sweep = place.prepare(&[], &[]);
     let folder = place.file("out/lambda-0.02_s1");
     fs::create_dir_all(&folder).unwrap();
     let held = lock(&folder).unwrap();
