@@ -1,32 +1,64 @@
 //! `systole pareto`: the front of accuracy and latency.
 
-use std::path::PathBuf;
+mod answer;
 
-use crate::jobs::{self, ParetoOutcome, ParetoRequest};
-use crate::pareto::{self, Front, Point, Reference};
+use std::path::{Path, PathBuf};
 
-use super::numbers::{digits, percent, short};
-use super::table::{Columns, list, table};
+use crate::accel::Timing;
+use crate::jobs::{
+    self, Answer, CoSearch, NamedAccelerator, ParetoOutcome, ParetoRequest, Picked, Said, TableOutcome, TableRequest,
+};
+use crate::network::Network;
+use crate::pareto::{self, Front, Pick, Point, Reference, Table};
+
 use super::{End, Notes};
 
 const EXAMPLES: &str = "\
 Examples:
   systole pareto results/*-s0
   systole pareto results/a-s0 results/b-s0 --reference 0.4,0.05 --out front
-  systole pareto results/*-s0 --json";
+  systole pareto results/*-s0 --json
+  systole pareto results/*-s0 --pick 'latency-ms<=0.05'
+  systole pareto --table benchmark.csv --space nas-bench-macro --accel tpu-v2,edge-tpu --out front
+  systole pareto --table benchmark.csv --space nas-bench-macro --accel small-32x32 --co-search 16x64,32x32,64x16
+  systole pareto --table benchmark.csv --space nas-bench-201 --accel tpu-v1 --pick knee --json";
 
 /// What `pareto` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Run folders
-    #[arg(required = true, value_name = "RUN_DIR")]
+    #[arg(required_unless_present = "table", conflicts_with = "table", value_name = "RUN_DIR")]
     folders: Vec<PathBuf>,
+    /// A benchmark's table: CSV with the columns `arch` and an accuracy in percent, every network of which is estimated
+    #[arg(long, value_name = "FILE.csv", requires_all = ["space", "accel"])]
+    table: Option<PathBuf>,
+    /// What reads the table's architecture strings: nas-bench-201, nas-bench-macro, mnasnet, a job whose space has
+    /// `strings`, or darts or darts-imagenet for genotypes
+    #[arg(long, value_name = "SPACE", requires = "table")]
+    space: Option<String>,
+    /// Accelerator: a shipped name or a path (.yaml, or .cfg of SCALE-Sim); may stand several times, or hold a comma list
+    #[arg(long, value_name = "A", value_delimiter = ',', requires = "table")]
+    accel: Vec<String>,
+    /// Timing, where not the accelerator's own: ideal, pipelined, scale-sim or uboost-csim
+    #[arg(long, value_name = "T", requires = "table")]
+    timing: Option<Timing>,
+    /// The table's column of accuracies, mean_acc where absent
+    #[arg(long, value_name = "C", requires = "table")]
+    accuracy_column: Option<String>,
+    /// The joint front of network and array: arrays in the place of the accelerator's own, ROWSxCOLS,ROWSxCOLS,...; or a
+    /// number of PEs, or `same` for as many as its own, for all arrays whose sides are powers of two
+    #[arg(long, value_name = "ARRAYS", requires = "table")]
+    co_search: Option<CoSearch>,
     /// Corner that bounds the hypervolume: an error (a fraction) and a latency in ms; a tenth beyond the front's worst
     /// values where absent
     #[arg(long, value_name = "ERROR,MS", value_parser = reference)]
     reference: Option<Reference>,
-    /// Write front.csv, front.svg and front.png into this folder
+    /// Print one point of the front: the most accurate with 'latency-ms<=MS', the fastest with 'error<=FRACTION' or
+    /// 'accuracy>=FRACTION', or `knee`, the farthest from the line between the front's ends
+    #[arg(long, value_name = "RULE")]
+    pick: Option<Pick>,
+    /// Write front.csv (all points), front.svg and front.png into this folder; of a table also the networks of the front
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print JSON
@@ -43,61 +75,80 @@ pub(super) fn reference(text: &str) -> Result<Reference, String> {
     }
 }
 
+/// Fronts, whatever their points are of.
+struct Found {
+    fronts: Vec<Front>,
+    said: Vec<Said>,
+    /// The networks of a table's fronts.
+    networks: Option<Vec<Network>>,
+    warnings: Vec<String>,
+    left_out: usize,
+}
+
 pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
-    let request = ParetoRequest { folders: args.folders, reference: args.reference };
-    let ParetoOutcome { fronts, warnings, left_out } = jobs::pareto(&request)?;
-    for warning in warnings {
+    let mut found = match (&args.table, &args.space) {
+        (Some(table), Some(space)) => of_table(table, space, &args, notes)?,
+        (Some(_) | None, _) => of_runs(&args)?,
+    };
+    for warning in &found.warnings {
         notes.line(&format!("warning: {warning}"));
     }
-    if let Some(out) = &args.out {
-        for path in jobs::write_fronts(out, &fronts)? {
-            notes.line(&format!("wrote {}", path.display()));
+    if let Some(pick) = &args.pick {
+        for (front, said) in found.fronts.iter().zip(&mut found.said) {
+            said.pick = Some(Picked::of(front, pick));
         }
     }
-    let text = if args.json { pareto::json(&fronts) } else { fronts.iter().map(text).collect::<Vec<_>>().join("\n") };
+    if let Some(out) = &args.out {
+        write(out, &found, notes)?;
+    }
+    let answers = || found.fronts.iter().zip(&found.said).map(|(front, said)| Answer { front, said });
+    let text = if args.json {
+        pareto::json(&answers().collect::<Vec<_>>())
+    } else {
+        answers().map(|answer| answer::text(&answer)).collect::<Vec<_>>().join("\n")
+    };
     super::output(&text)?;
-    Ok(if left_out == 0 { End::Done } else { End::Partial })
+    let unmet = answers().filter_map(|answer| answer::unmet(&answer)).collect::<Vec<_>>();
+    unmet.iter().for_each(|line| notes.line(&format!("warning: {line}")));
+    Ok(if found.left_out == 0 && unmet.is_empty() { End::Done } else { End::Partial })
 }
 
-fn text(front: &Front) -> String {
-    let header = ["front", "name", "accuracy", "error", "latency ms", "utilization", "params", "MACs"];
-    let columns = Columns { header: &header, left: &[0, 1], name: 1 };
-    let mut order: Vec<usize> = (0..front.points().len()).collect();
-    order.sort_by(|&a, &b| front.points()[a].latency_ms.total_cmp(&front.points()[b].latency_ms));
-    let rows = order.into_iter().map(|place| row(&front.points()[place], front.members().contains(&place))).collect();
-    let Reference { error, latency_ms } = front.reference();
-    let mut volume = vec![
-        ("hypervolume", format!("{} ms", digits(front.hypervolume(), 6))),
-        ("reference", format!("error {}, latency {} ms", digits(error, 6), digits(latency_ms, 6))),
-    ];
-    if let Some(names) = some_of(&front.outside()) {
-        volume.push(("outside", format!("{names}: beyond the reference, no part of the hypervolume")));
+fn of_runs(args: &Args) -> anyhow::Result<Found> {
+    let request = ParetoRequest { folders: args.folders.clone(), reference: args.reference };
+    let ParetoOutcome { fronts, warnings, left_out } = jobs::pareto(&request)?;
+    let said = vec![Said::default(); fronts.len()];
+    Ok(Found { fronts, said, networks: None, warnings, left_out })
+}
+
+fn of_table(table: &Path, space: &str, args: &Args, notes: Notes) -> anyhow::Result<Found> {
+    let mut accelerators = Vec::new();
+    for name in &args.accel {
+        let named = NamedAccelerator::load(name, None)?;
+        named.notes.iter().for_each(|note| notes.line(note));
+        accelerators.push(named);
     }
-    let title =
-        format!("front on {}: {} of {} points", front.accelerator(), front.members().len(), front.points().len());
-    format!("{title}\n\n{}\n{}", table(&columns, rows), list("area below the reference", &volume))
+    let request = TableRequest {
+        table: table.to_owned(),
+        column: args.accuracy_column.clone().unwrap_or_else(|| Table::ACCURACY.to_owned()),
+        space: space.to_owned(),
+        accelerators: &accelerators,
+        timing: args.timing,
+        reference: args.reference,
+        co_search: args.co_search.clone(),
+    };
+    let TableOutcome { fronts, said, networks, warnings, left_out } = jobs::pareto_table(&request)?;
+    Ok(Found { fronts, said, networks: Some(networks), warnings, left_out })
 }
 
-/// The first few names, and how many more there are; nothing of none.
-fn some_of(names: &[&str]) -> Option<String> {
-    const FEW: usize = 4;
-    match names.len() {
-        0 => None,
-        1..=FEW => Some(names.join(", ")),
-        all => Some(format!("{} and {} more", names[..FEW].join(", "), all - FEW)),
+fn write(out: &Path, found: &Found, notes: Notes) -> anyhow::Result<()> {
+    let wrote = |path: &Path| notes.line(&format!("wrote {}", path.display()));
+    jobs::write_fronts(out, &found.fronts)?.iter().for_each(|path| wrote(path));
+    if let Some(networks) = &found.networks {
+        let folder = jobs::write_networks(out, networks)?;
+        notes.line(&format!("wrote {}: {} networks", folder.display(), networks.len()));
+        return Ok(());
     }
-}
-
-fn row(point: &Point, on_front: bool) -> Vec<String> {
-    let count = |value: Option<u64>| value.map_or("-".to_owned(), short);
-    vec![
-        if on_front { "*" } else { "" }.to_owned(),
-        point.name.clone(),
-        format!("{:.2}%", 100.0 * (1.0 - point.error)),
-        digits(point.error, 4),
-        digits(point.latency_ms, 4),
-        percent(point.utilization),
-        count(point.params),
-        count(point.macs.map(|macs| macs.0)),
-    ]
+    let picked: Vec<&Point> = found.said.iter().filter_map(|said| said.pick.as_ref()?.point.as_ref()).collect();
+    jobs::copy_networks(out, &picked)?.iter().for_each(|path| wrote(path));
+    Ok(())
 }

@@ -6,6 +6,7 @@ use crate::accel::{
     Accelerator, Cost, CostError, Engine, Gemm, GemmKind, LayerCost, Timing, VectorWork, Work, Workload, WorkloadError,
 };
 use crate::network::{Activation, Network, Op, Pool, ResizeMode, Shape};
+use crate::units::Macs;
 
 /// Why a layer has no estimate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +78,23 @@ impl<'a> Target<'a> {
         self.cost_between(&self.engine()?, network, Ends::OffChip)
     }
 
+    /// What of an estimate of `network` a front needs, to the last bit the same numbers; `engine` is that of
+    /// [`Target::engine`], made once for many.
+    ///
+    /// # Errors
+    /// As [`Target::network_cost`].
+    pub fn priced(&self, engine: &Engine, network: &Network) -> Result<Priced, EstimateError> {
+        let Accelerator { array, clock, calibration, .. } = self.accelerator;
+        let cost = self.cost_between(engine, network, Ends::OffChip)?;
+        let latency_ms = match calibration {
+            None => clock.milliseconds(cost.cycles),
+            #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^53")]
+            Some(calibration) => self.batch as f64 * calibration.image(self.network_layers_ms(network)?).ms,
+        };
+        let overall_utilization = cost.array.overall_utilization(array);
+        Ok(Priced { latency_ms, overall_utilization, macs: cost.macs, params: network.params() })
+    }
+
     /// What `network` costs as a part of a larger one: its input and its output may stay on chip, as far as its own
     /// layers let them. `engine` is that of [`Target::engine`], made once for many.
     ///
@@ -101,6 +119,19 @@ impl<'a> Target<'a> {
         }
         Ok(total)
     }
+}
+
+/// What of an estimate a front needs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Priced {
+    /// Milliseconds for the whole batch, calibrated where the accelerator is.
+    pub latency_ms: f64,
+    /// `array MACs / (PEs * cycles of the arrays)`.
+    pub overall_utilization: Option<f64>,
+    /// Multiply-accumulates of the whole batch.
+    pub macs: Macs,
+    /// Learned values.
+    pub params: u64,
 }
 
 /// What a part of a network costs.

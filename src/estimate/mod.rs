@@ -17,7 +17,7 @@ pub use advice::{
 };
 pub use calibrated::measured_work;
 pub use compare::{Compared, Comparison, Difference, LayerDifference, compare};
-pub use lower::{EstimateError, FragmentCost, Target, gemm};
+pub use lower::{EstimateError, FragmentCost, Priced, Target, gemm};
 pub use peak::Alive;
 pub use reports::{ReportError, Reports, reports};
 

@@ -225,7 +225,10 @@ pub(super) fn model(
 }
 
 /// An accelerator with the timing asked for, else its own.
-fn timed(accelerator: &Accelerator, asked: Option<Timing>) -> Result<(&Accelerator, Timing), EstimateJobError> {
+pub(super) fn timed(
+    accelerator: &Accelerator,
+    asked: Option<Timing>,
+) -> Result<(&Accelerator, Timing), EstimateJobError> {
     let timing = asked.unwrap_or(accelerator.timing);
     let covered = timing.covers(accelerator.dataflow, accelerator.array.count);
     covered.map_err(|source| EstimateJobError::Timing { accelerator: accelerator.name.clone(), source })?;

@@ -31,7 +31,10 @@ pub use estimate::{Detail, EstimateJobError, EstimateRequest, Model, ModelError,
 pub use files::{FilesError, Written, shapes, topology};
 pub use kind::{FileKind, KindError};
 pub use lookup::{LookupJobError, LookupRequest, lookup_table};
-pub use pareto::{ParetoOutcome, ParetoRequest, ParetoWriteError, pareto, write_fronts};
+pub use pareto::{
+    Answer, CoSearch, CoSearchError, ParetoOutcome, ParetoRequest, ParetoWriteError, Picked, Said, TableFacts,
+    TableJobError, TableOutcome, TableRequest, copy_networks, pareto, pareto_table, write_fronts, write_networks,
+};
 pub use reports::{ReportJobError, ReportRequest, reports, write_reports};
 pub use schema::{SchemaKind, UnknownSchema, schema};
 pub use spec::{Job, JobError, JobFile, Overrides};

@@ -15,14 +15,27 @@ pub enum Strings {
     Genotypes(Skeleton),
 }
 
+/// The jobs that come with the program whose spaces read the strings of benchmarks.
+const SHIPPED: [(&str, &str); 3] = [
+    ("mnasnet", include_str!("../../search-spaces/mnasnet.yaml")),
+    ("nas-bench-201", include_str!("../../search-spaces/nas-bench-201.yaml")),
+    ("nas-bench-macro", include_str!("../../search-spaces/nas-bench-macro.yaml")),
+];
+
+/// The names that [`Strings::load`] knows.
+fn names() -> String {
+    let shipped = SHIPPED.iter().map(|(name, _)| *name);
+    shipped.chain(Skeleton::NAMES).collect::<Vec<_>>().join(", ")
+}
+
 /// Why a string is no network.
 #[derive(Debug, thiserror::Error)]
 pub enum StringsError {
     /// The job of the space cannot be read.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// Neither a file nor the name of a skeleton.
-    #[error("space `{name}`: must be the path of a job, or one of {}", Skeleton::NAMES.join(", "))]
+    /// Neither a file, nor the name of a shipped space or a skeleton.
+    #[error("space `{name}`: must be the path of a job, or one of {}", names())]
     Unknown {
         /// What was asked for.
         name: String,
@@ -57,13 +70,17 @@ pub fn is_string(given: &str) -> bool {
 }
 
 impl Strings {
-    /// The skeleton of this name, else the space of the job at this path.
+    /// The skeleton or the shipped space of this name, else the space of the job at this path.
     ///
     /// # Errors
     /// [`StringsError::Unknown`] for what is neither, [`StringsError::Job`] for a job that cannot be read.
     pub fn load(name: &str) -> Result<Self, StringsError> {
         if let Some(skeleton) = Skeleton::named(name) {
             return Ok(Self::Genotypes(skeleton));
+        }
+        if let Some((_, text)) = SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
+            let job = Job::parse(text, &format!("search-spaces/{name}.yaml"), &Overrides::default())?;
+            return Ok(Self::Space(Box::new(job.space)));
         }
         let path = Path::new(name);
         if path.extension().is_none() && !path.exists() {

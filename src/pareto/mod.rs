@@ -1,5 +1,8 @@
 //! Accuracy against latency: points of runs and tables, and the front of each accelerator.
 
+mod arrays;
+mod by_macs;
+mod pick;
 mod point;
 mod runs;
 mod table;
@@ -12,6 +15,9 @@ use serde::Serialize;
 use crate::front::{Objective, hypervolume_2, nadir_reference, non_dominated};
 use crate::record::RecordError;
 
+pub use arrays::{ArrayShare, array_name, shares};
+pub use by_macs::{ByMacs, LatencyRatio};
+pub use pick::{BadPick, Pick};
 pub use point::{AccuracyFrom, Point};
 pub use runs::{Runs, points_of_runs};
 pub use table::{Repeated, Table, TableError, TableRow};
@@ -202,7 +208,7 @@ pub fn fronts(points: Vec<Point>, reference: Option<Reference>) -> Result<Vec<Fr
 /// # Panics
 /// Never: fronts hold finite numbers and strings.
 #[must_use]
-pub fn json(fronts: &[Front]) -> String {
+pub fn json<T: Serialize>(fronts: &[T]) -> String {
     let text = match fronts {
         [one] => serde_json::to_string_pretty(one),
         several => serde_json::to_string_pretty(several),

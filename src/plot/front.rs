@@ -1,5 +1,7 @@
 //! Accuracy against latency, with the front of each accelerator.
 
+use std::collections::HashSet;
+
 use super::axis::{Axis, plain};
 use super::canvas::{Anchor, Canvas, Dash, Look, Size, Stroke, drawing, shortened, text_width};
 use super::colour::{FAINT_INK, INK, UNKNOWN, series, viridis};
@@ -97,6 +99,8 @@ fn marks(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], colours: Option<[
         canvas.line(&steps(panel, front), Stroke { colour: series(number), width: 1.5, dash: Dash::Solid });
     }
     let dots = fronts.iter().map(|front| front.points().len()).sum::<usize>() > MOST_SHAPES;
+    // Dots that would cover each other are drawn once: of a hundred thousand points a picture holds fewer places.
+    let mut drawn: HashSet<[i64; 2]> = HashSet::new();
     for on_front in [false, true] {
         for (number, front) in fronts.iter().enumerate() {
             let (radius, edge_width) = match (on_front, dots) {
@@ -107,6 +111,9 @@ fn marks(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], colours: Option<[
             for (point, _) in front.points().iter().zip(is_member(front)).filter(|(_, member)| *member == on_front) {
                 let centre = panel.place(point.latency_ms, accuracy(point));
                 let mark = Mark { radius, fill: fill(point, colours), edge: series(number), edge_width };
+                if dots && !on_front && !drawn.insert(centre.map(dot_place)) {
+                    continue;
+                }
                 if dots && !on_front {
                     canvas.dot(centre, DOT_RADIUS, mark.fill);
                 } else {
@@ -115,6 +122,13 @@ fn marks(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], colours: Option<[
             }
         }
     }
+}
+
+/// Which of the places of dots, each as wide as a dot's radius, this is.
+fn dot_place(at: f64) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "pixels of a picture")]
+    let place = (at / DOT_RADIUS).floor() as i64;
+    place
 }
 
 fn fill(point: &Point, colours: Option<[f64; 2]>) -> plotters::style::RGBColor {

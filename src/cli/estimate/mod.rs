@@ -34,7 +34,7 @@ Examples:
   systole estimate network.yaml --accel small-32x32 --worst 5
   systole estimate network.yaml --accel tpu-v1 --plot cycles.svg --roofline roofline.png
   systole estimate '|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|' \
-    --space search-spaces/nas-bench-201.yaml --accel edge-tpu
+    --space nas-bench-201 --accel edge-tpu
   systole estimate 'Genotype(normal=[...], normal_concat=...)' --space darts --accel edge-tpu
   systole estimate network.yaml --accel my-array.yaml --breakdown
   systole estimate network.yaml --accel my-array.yaml --advice
@@ -48,7 +48,8 @@ pub(super) struct Args {
     /// Networks: .yaml (network file), .onnx or .csv (SCALE-Sim topology, either form); with --space also architecture strings
     #[arg(required_unless_present = "lookup_table", value_name = "NETWORK")]
     networks: Vec<PathBuf>,
-    /// What reads architecture strings: a job whose space has `strings`, or darts or darts-imagenet for genotypes
+    /// What reads architecture strings: nas-bench-201, nas-bench-macro, mnasnet, a job whose space has `strings`, or darts
+    /// or darts-imagenet for genotypes
     #[arg(long, value_name = "SPACE")]
     space: Option<String>,
     /// Accelerator: a shipped name or a path (.yaml, or .cfg of SCALE-Sim); may stand several times, or hold a comma list

@@ -54,12 +54,22 @@ fn a_genotype_has_the_name_that_its_text_gives_it() {
 }
 
 #[test]
+fn a_shipped_space_is_that_of_its_file() {
+    for (name, string) in [("nas-bench-201", CELL), ("nas-bench-macro", "02012100")] {
+        let job = path(name).display().to_string();
+        assert_eq!(estimated(&[string], Some(name)).unwrap(), estimated(&[string], Some(&job)).unwrap());
+    }
+    let blocks = "e1k3l1-e6k3l2-e6k5l2s-e6k3l3-e6k5l3s-e6k5l4s-e6k3l1";
+    assert_eq!(estimated(&[blocks], Some("mnasnet")).unwrap()[0].network, blocks);
+}
+
+#[test]
 fn what_is_no_string_or_no_space_is_named() {
     let job = path("nas-bench-201").display().to_string();
     assert_eq!(message(&["Genotype()"], None), "a genotype needs --space darts or --space darts-imagenet");
     assert_eq!(
         message(&["0"], Some("dart")),
-        "space `dart`: must be the path of a job, or one of darts, darts-imagenet"
+        "space `dart`: must be the path of a job, or one of mnasnet, nas-bench-201, nas-bench-macro, darts, darts-imagenet"
     );
     let demo = path("demo").display().to_string();
     assert_eq!(
