@@ -175,8 +175,9 @@ search:
                 serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
             assert_eq!(summary["table"]["evaluations"], 60);
             assert_eq!(summary["stop_reason"], "evaluation-limit");
-            let best = found.last().unwrap();
-            assert_eq!([1.0 - summary["accuracy"]["test"].as_f64().unwrap(), summary["latency_ms"].as_f64().unwrap()], *best);
+            let [error, latency] = *found.last().unwrap();
+            let accuracy = summary["accuracy"]["test"].as_f64().unwrap();
+            assert!((1.0 - accuracy - error).abs() < 1e-12 && summary["latency_ms"] == latency, "{method}");
             for file in ["spec.yaml", "environment.json", "network.yaml", "architecture.yaml", "estimate.json"] {
                 assert!(run.join(file).exists(), "{file}");
             }
@@ -214,7 +215,10 @@ search:
         let folder = folder();
         fs::write(folder.path().join("bad.csv"), "arch,mean_acc\n00000,90\n0000,91\n").unwrap();
         for (more, wanted) in [
-            (&["--evaluations", "9", "--set", "search.method=darts"][..], "search.method: darts cannot run against a table"),
+            (
+                &["--evaluations", "9", "--set", "search.method=darts"][..],
+                "search.method: darts cannot run against a table",
+            ),
             (&["--evaluations", "9", "--accuracy-column", "best"], "a table needs a column `best`"),
             (&["--evaluations", "9", "--reference", "0.01,1"], "betters the reference 0.01,1"),
             (&["--evaluations", "0"], "--evaluations"),
@@ -264,7 +268,10 @@ search:
         };
         let [stopped, whole] = ["stopped", "whole"].map(|name| folder.path().join(name));
         let part = run(stopped.clone(), Existing::Refuse, 25);
-        assert_eq!((part.summary.stop_reason.as_str(), rows(&stopped.join("evaluations.csv")).len()), ("interrupted", 26));
+        assert_eq!(
+            (part.summary.stop_reason.as_str(), rows(&stopped.join("evaluations.csv")).len()),
+            ("interrupted", 26)
+        );
         assert!(stopped.join("front.csv").exists() && stopped.join("network.yaml").exists());
         let rest = run(stopped.clone(), Existing::Resume, 1000);
         let once = run(whole.clone(), Existing::Refuse, 1000);
