@@ -77,3 +77,207 @@ fn what_runs_attain_is_that_of_another_implementation() {
         assert_eq!(attainment(&runs, &[Objective::Minimise; 2], level), corners, "level {level}");
     }
 }
+
+/// Searches against a table, made by a formula over a chain of five layers with three operators each.
+#[cfg(feature = "cli")]
+mod tabular {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    use systole::front::{Objective, non_dominated};
+    use systole::jobs::progress::Progress;
+    use systole::jobs::{Job, Overrides, TabularRequest, TabularRun, tabular};
+    use systole::pareto::Table;
+    use systole::record::Existing;
+    use tempfile::TempDir;
+
+    const JOB: &str = "
+version: 1
+name: chain
+data: { set: shapes, training: 6000, selection: 2000 }
+accelerator: small-32x32
+space:
+  stem: [{ conv: { kernel: 3, width: 8 } }]
+  body:
+    chain:
+      candidates:
+        - identity
+        - inverted-bottleneck: { kernel: 3, expansion: 2 }
+        - inverted-bottleneck: { kernel: 5, expansion: 4 }
+      stages:
+        - { layers: 2, stride: 2, width: 16 }
+        - { layers: 3, stride: 2, width: 32 }
+  classifier: global-pool
+  strings: digits
+objective: { lambda: 0.2 }
+search:
+  operators: { epochs: 1 }
+";
+
+    /// `job.yaml` and `table.csv`: accuracy `95 - 30 / (1 + sum_i gain_i sqrt(digit_i))` %.
+    fn folder() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = "arch,mean_acc\n".to_owned();
+        for number in 0..243usize {
+            let digits: Vec<usize> = (0..5).map(|layer| number / 3usize.pow(layer) % 3).collect();
+            let gains = [1.0, 0.6, 0.9, 0.5, 0.3];
+            let sum: f64 = digits.iter().zip(gains).map(|(&digit, gain)| gain * (digit as f64).sqrt()).sum();
+            let arch: String = digits.iter().map(usize::to_string).collect();
+            text.push_str(&format!("{arch},{}\n", 95.0 - 30.0 / (1.0 + sum)));
+        }
+        fs::write(folder.path().join("table.csv"), text).unwrap();
+        fs::write(folder.path().join("job.yaml"), JOB).unwrap();
+        folder
+    }
+
+    /// Exit code, stdout, stderr.
+    fn search(folder: &Path, more: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_systole"));
+        command.current_dir(folder).args(["search", "job.yaml", "--table", "table.csv", "--out", "run"]).args(more);
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    fn rows(path: &Path) -> Vec<Vec<String>> {
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
+        reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+    }
+
+    fn objectives(row: &[String]) -> [f64; 2] {
+        [row[1].parse().unwrap(), row[2].parse().unwrap()]
+    }
+
+    #[test]
+    fn a_run_folder_holds_what_was_read_and_its_front() {
+        let folder = folder();
+        for method in ["random", "evolution", "nsga-2", "systole"] {
+            let method = format!("search.method={method}");
+            let small = ["--set", "search.evolution={population: 20, sample: 5, evaluations: 20}"];
+            let (code, out, err) =
+                search(folder.path(), &[&["--evaluations", "60", "--force", "--set", &method], &small[..]].concat());
+            assert_eq!((code, err.as_str()), (Some(0), ""), "{method}: {out}");
+            let run = folder.path().join("run");
+            let evaluations = rows(&run.join("evaluations.csv"));
+            let header = ["arch", "error", "latency_ms", "evaluation", "rows_read", "hypervolume_share"];
+            assert_eq!((evaluations.len(), evaluations[0].as_slice()), (61, header.map(str::to_owned).as_slice()));
+            let vectors: Vec<[f64; 2]> = evaluations[1..].iter().map(|row| objectives(row)).collect();
+            let members = non_dominated(&vectors, &[Objective::Minimise; 2]);
+            let mut wanted: Vec<[f64; 2]> = members.into_iter().map(|member| vectors[member]).collect();
+            wanted.sort_by(|a, b| a[1].total_cmp(&b[1]));
+            let front = rows(&run.join("front.csv"));
+            assert_eq!(front[0], ["arch", "error", "latency_ms", "source"]);
+            let found: Vec<[f64; 2]> = front[1..].iter().map(|row| objectives(row)).collect();
+            assert_eq!(found, wanted, "{method}");
+            assert!(front[1..].iter().all(|row| row[3] == "archive"));
+            let summary: serde_json::Value =
+                serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
+            assert_eq!(summary["table"]["evaluations"], 60);
+            assert_eq!(summary["stop_reason"], "evaluation-limit");
+            let [error, latency] = *found.last().unwrap();
+            let accuracy = summary["accuracy"]["test"].as_f64().unwrap();
+            assert!((1.0 - accuracy - error).abs() < 1e-12 && summary["latency_ms"] == latency, "{method}");
+            for file in ["spec.yaml", "environment.json", "network.yaml", "architecture.yaml", "estimate.json"] {
+                assert!(run.join(file).exists(), "{file}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_that_exists_is_gone_on_with_only_by_the_same_search() {
+        let folder = folder();
+        let run = |more: &[&str]| search(folder.path(), &[&["--set", "search.method=random"], more].concat());
+        assert_eq!(run(&["--evaluations", "30"]).0, Some(0));
+        let summary = folder.path().join("run/summary.json");
+        let before = fs::read(&summary).unwrap();
+        let (code, _, err) = run(&["--evaluations", "30"]);
+        assert!(code == Some(2) && err.contains("`run` exists; use --resume to go on or --force"), "{err}");
+        assert_eq!(run(&["--evaluations", "30", "--resume"]).0, Some(0));
+        assert_eq!(fs::read(&summary).unwrap(), before);
+        for (more, wanted) in [
+            (&["--evaluations", "31", "--resume"][..], "another number of evaluations (30, now 31)"),
+            (&["--evaluations", "30", "--seed", "1", "--resume"][..], "another job"),
+            (&["--evaluations", "30", "--reference", "0.9,9", "--resume"][..], "another reference"),
+        ] {
+            let (code, _, err) = run(more);
+            assert!(code == Some(2) && err.contains(wanted), "{err}");
+        }
+        let table = folder.path().join("table.csv");
+        fs::write(&table, fs::read_to_string(&table).unwrap().replace("00000,65", "00000,66")).unwrap();
+        let (code, _, err) = run(&["--evaluations", "30", "--resume"]);
+        assert!(code == Some(2) && err.contains("another table"), "{err}");
+        assert_eq!(run(&["--evaluations", "31", "--force"]).0, Some(0));
+    }
+
+    #[test]
+    fn what_cannot_be_searched_is_named_and_leaves_no_folder() {
+        let folder = folder();
+        fs::write(folder.path().join("bad.csv"), "arch,mean_acc\n00000,90\n0000,91\n").unwrap();
+        for (more, wanted) in [
+            (
+                &["--evaluations", "9", "--set", "search.method=darts"][..],
+                "search.method: darts cannot run against a table",
+            ),
+            (&["--evaluations", "9", "--accuracy-column", "best"], "a table needs a column `best`"),
+            (&["--evaluations", "9", "--reference", "0.01,1"], "betters the reference 0.01,1"),
+            (&["--evaluations", "0"], "--evaluations"),
+            (&[], "--evaluations <N>"),
+        ] {
+            let (code, _, err) = search(folder.path(), more);
+            assert!(code == Some(2) && err.contains(wanted), "{err}");
+            assert!(!folder.path().join("run").exists());
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_systole"));
+        command.current_dir(folder.path());
+        let output = command.args(["search", "job.yaml", "--table", "bad.csv", "--evaluations", "9"]).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(err.contains("bad.csv: line 3: `0000`: space `chain` needs 5 digits, got 4"), "{err}");
+        assert!(!folder.path().join("results").exists());
+    }
+
+    /// Asks to stop after so many steps.
+    struct After(u32);
+
+    impl Progress for After {
+        fn begin(&mut self, _: &str, _: u64, _: u64) {}
+
+        fn step(&mut self) {
+            self.0 -= 1;
+        }
+
+        fn say(&mut self, _: &str) {}
+
+        fn interrupted(&self) -> bool {
+            self.0 == 0
+        }
+
+        fn seconds(&self) -> f64 {
+            0.0
+        }
+    }
+
+    #[test]
+    fn a_search_that_was_stopped_leaves_a_usable_folder_and_ends_as_one_without_a_stop() {
+        let folder = folder();
+        let job = Job::load(&folder.path().join("job.yaml"), &Overrides::default()).unwrap();
+        let run = |out: PathBuf, existing, steps| -> TabularRun {
+            let (table, column) = (folder.path().join("table.csv"), Table::ACCURACY.to_owned());
+            let request = TabularRequest { table, column, evaluations: 60, reference: None, out, existing };
+            tabular(&job, &request, &mut After(steps)).unwrap()
+        };
+        let [stopped, whole] = ["stopped", "whole"].map(|name| folder.path().join(name));
+        let part = run(stopped.clone(), Existing::Refuse, 25);
+        assert_eq!(
+            (part.summary.stop_reason.as_str(), rows(&stopped.join("evaluations.csv")).len()),
+            ("interrupted", 26)
+        );
+        assert!(stopped.join("front.csv").exists() && stopped.join("network.yaml").exists());
+        let rest = run(stopped.clone(), Existing::Resume, 1000);
+        let once = run(whole.clone(), Existing::Refuse, 1000);
+        assert_eq!(rest.summary, once.summary);
+        for file in ["evaluations.csv", "front.csv", "network.yaml", "architecture.yaml", "summary.json"] {
+            assert_eq!(fs::read(stopped.join(file)).unwrap(), fs::read(whole.join(file)).unwrap(), "{file}");
+        }
+    }
+}

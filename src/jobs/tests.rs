@@ -540,7 +540,7 @@ fn what_is_wrong_in_a_method_is_named_with_its_line() {
     let cases = [
         (
             "method: best",
-            "26:11: unknown variant `best`, expected one of systole, darts, gdas, random, synflow, evolution",
+            "26:11: unknown variant `best`, expected one of systole, darts, gdas, random, synflow, evolution, nsga-2",
         ),
         ("method: random\n  random: { budget: {} }", "27:21: budget needs either `networks` or `seconds`, got neither"),
         (

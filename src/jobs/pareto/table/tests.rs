@@ -79,7 +79,8 @@ fn a_joint_front_holds_every_network_on_every_array() {
     }
     let shares = outcome.said[0].co_search.as_ref().unwrap();
     assert_eq!(shares.iter().map(|share| share.on_front).sum::<usize>(), front.members().len());
-    assert!(shares.iter().all(|share| share.hypervolume <= front.hypervolume()));
+    // To rounding: one array may hold the whole front.
+    assert!(shares.iter().all(|share| share.hypervolume <= front.hypervolume() * (1.0 + 1e-12)));
     assert_eq!((outcome.said[0].by_macs.clone(), outcome.warnings), (None, Vec::new()));
 }
 
@@ -121,6 +122,6 @@ fn accelerators_of_one_name_are_refused() {
 #[test]
 fn a_timing_that_an_accelerator_refuses_is_refused() {
     let asked = Asked::new(ROWS, &["tpu-v4"]);
-    let error = pareto_table(&TableRequest { timing: Some(Timing::ScaleSim), ..asked.request() }).unwrap_err();
+    let error = pareto_table(&TableRequest { timing: Some(Timing::UboostCsim), ..asked.request() }).unwrap_err();
     assert!(error.to_string().starts_with("accelerator `tpu-v4`: "), "{error}");
 }
