@@ -138,7 +138,7 @@ impl Sheet {
         let shift = LANE * (lane % 5) as f64;
         let [below, above] = [self.top(layer, pair[0]), self.top(layer + 1, pair[1])];
         let low = below[1] + BOX[1] + 8.0 + shift;
-        let high = TOP - 7.0;
+        let high = TOP - 7.0 - 0.4 * shift;
         let gutter = self.left(self.strip(layer + 1)) - GUTTER / 2.0 - 12.0 + shift;
         [[below[0], low], [gutter, low], [gutter, high], [above[0], high]]
     }
