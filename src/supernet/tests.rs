@@ -10,6 +10,8 @@ use crate::space::file::{Setting, SpaceFile};
 use crate::space::{Architecture, Merge, Width, WidthId};
 use crate::torch::clear_gradients;
 
+mod project;
+
 /// A cell of every kind of candidate with a mask inside, and a layer that ties two widths.
 const SPACE: &str = "
 stem: [{ conv: { kernel: 3, width: 6, stride: 4 } }]
@@ -148,7 +150,8 @@ fn open(space: &Space, architecture: &Architecture, source: Width, (wide, kept):
     let parts = space.parts(source);
     let widest: Vec<i64> = parts.iter().map(|part| options(part).last().unwrap().cast_signed()).collect();
     let whole: i64 = widest.iter().sum();
-    if parts.len() == 1 || wide % whole != 0 {
+    let follows = matches!(source, Width::Branch(_) | Width::Max(_));
+    if parts.len() == 1 || wide % whole != 0 || follows {
         return (0..kept).collect();
     }
     let (times, mut first, mut places) = (wide / whole, 0, Vec::new());
