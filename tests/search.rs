@@ -491,6 +491,45 @@ fn a_search_over_concatenations_derives_what_its_run_folder_says() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+#[test]
+fn a_search_over_joins_that_project_derives_what_its_run_folder_says() {
+    let (kept, out) = folder();
+    let job = kept.path().join("job.yaml");
+    let text = CONCATENATION
+        .replace("      output: [t1, t2]\n", "      join: project\n")
+        .replace("[t1, a] }]", "[t1, a] }, { name: t3, from: [t2, a] }]");
+    fs::write(&job, &text).unwrap();
+    let output = command(job.to_str().unwrap(), &out, &["--rank-check", "4"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (summary, estimate) = (json(out.join("summary.json")), json(out.join("estimate.json")));
+    assert_eq!(summary["cycles"], estimate[0]["total"]["cycles"]);
+    // Every edge has a width in the history, nodes have none of their own.
+    let epochs = records(&out, "epoch");
+    let widths = epochs.iter().rev().find_map(|epoch| epoch["widths"].as_object().filter(|widths| !widths.is_empty()));
+    let edges = ["a", "t1/a", "t2/a", "t2/t1", "t3/a", "t3/t2"];
+    let wanted: Vec<String> = [0, 1].iter().flat_map(|cell| edges.map(|edge| format!("cell{cell}/{edge}"))).collect();
+    assert_eq!(widths.unwrap().keys().cloned().collect::<Vec<_>>(), wanted);
+    let (spec, architecture) = (out.join("spec.yaml"), out.join("architecture.yaml"));
+    let checked =
+        Command::new(env!("CARGO_BIN_EXE_systole")).arg("check").args([&spec, &architecture]).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    let (_other, second) = folder();
+    let evolution = "search.evolution={ population: 4, sample: 2, evaluations: 6 }";
+    let further = ["--set", "search.method=evolution", "--set", evolution];
+    let output = command(spec.to_str().unwrap(), &second, &further).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let refused = search_refused(job.to_str().unwrap(), "search.widths={ epochs: 2, policy: dynamic }");
+    assert!(refused.contains("policy: dynamic needs a space whose joins have one width"), "{refused}");
+}
+
+/// What a job says that is refused with `key` set.
+fn search_refused(job: &str, key: &str) -> String {
+    let (_kept, out) = folder();
+    let output = command(job, &out, &["--set", key]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    failed(&output)
+}
+
 /// Sizes are part of what is kept: a run whose widths grow and shrink goes on in the middle of its width stage.
 #[test]
 fn a_dynamic_allocation_goes_on_to_the_same_bytes() {

@@ -3,7 +3,7 @@
 use super::CostError;
 use super::jet::Jet;
 use crate::network::{Network, Op};
-use crate::space::{Candidate, Edge, Space};
+use crate::space::{Candidate, Edge, Order, Space};
 
 /// A width at which shares of quarters and eighths are whole, to tell how the channels inside follow the ends.
 const PROBE: u64 = 4096;
@@ -63,6 +63,9 @@ pub(super) fn products(network: &Network) -> Vec<Product<u64>> {
 
 /// The products of `candidate` on `edge`.
 pub(super) fn of_candidate(space: &Space, edge: &Edge, candidate: &Candidate) -> Result<Vec<Layer>, CostError> {
+    // A projection as it is where there is one.
+    let project = Candidate::Conv { kernel: 1, dilation: 1, order: Order::ConvNormRelu };
+    let candidate = if *candidate == Candidate::Project { &project } else { candidate };
     let at = |source, target| {
         let fragment = space.fragment(edge, candidate, source, target);
         let fragment = fragment.map_err(|source| CostError::Network { edge: edge.name.clone(), source })?;

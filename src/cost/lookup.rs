@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::CostError;
 use super::layers::{Product, products};
+use super::table::pairs;
 use crate::accel::Engine;
 use crate::estimate::Target;
 use crate::network::{Network, Node, NodeId};
-use crate::space::Space;
+use crate::space::{Candidate, Edge, Space};
 
 /// Milliseconds of layers for one image: operator, side of the output map, kernel as `3x3`, input channels, output
 /// channels.
@@ -119,15 +120,11 @@ impl Lookup {
         let engine = target.engine()?;
         let mut table = Self::default();
         for edge in &space.edges {
-            let [from, to] = space.ends(edge);
             for candidate in space.candidates(edge) {
-                for &source in space.options_of(from) {
-                    for &width in space.options_of(to).iter().filter(|&&width| from != to || width == source) {
-                        let fragment = space.fragment(edge, candidate, source, width);
-                        let fragment =
-                            fragment.map_err(|source| CostError::Network { edge: edge.name.clone(), source })?;
-                        table.add(&fragment, &target, &engine)?;
-                    }
+                for [source, width] in widths(space, edge, candidate) {
+                    let fragment = space.fragment(edge, candidate, source, width);
+                    let fragment = fragment.map_err(|source| CostError::Network { edge: edge.name.clone(), source })?;
+                    table.add(&fragment, &target, &engine)?;
                 }
             }
         }
@@ -196,6 +193,19 @@ fn kernel(side: u64) -> String {
 fn nearest<T>(by_channels: &BTreeMap<u64, T>, channels: f64) -> Option<&T> {
     let distance = |key: u64| (key as f64 - channels).abs();
     by_channels.iter().reduce(|best, one| if distance(*one.0) < distance(*best.0) { one } else { best }).map(|(_, t)| t)
+}
+
+/// Channels that the ends of `candidate` may have together.
+fn widths(space: &Space, edge: &Edge, candidate: &Candidate) -> Vec<[u64; 2]> {
+    if *candidate == Candidate::Project {
+        return pairs(space, edge);
+    }
+    let [from, to] = space.ends_of(edge, candidate);
+    let (sources, targets) = (space.options_of(from), space.options_of(to));
+    if from == to {
+        return sources.iter().map(|&width| [width; 2]).collect();
+    }
+    sources.iter().flat_map(|&source| targets.iter().map(move |&target| [source, target])).collect()
 }
 
 #[cfg(test)]

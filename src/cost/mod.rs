@@ -12,6 +12,7 @@
 //! and its gradient is linear algebra. At a one-hot choice it is the estimator's own number.
 
 mod dot;
+mod follow;
 mod jet;
 mod law;
 mod layers;
@@ -36,6 +37,7 @@ pub use table::CostError;
 pub use widths::Sums;
 pub use within::{EdgeSum, EdgeTerm, Fold, JoinTerm};
 
+use follow::Follows;
 use law::Law;
 use liveness::{Liveness, Sum};
 use peak::Memory;
@@ -46,7 +48,7 @@ use widths::{Formula, Scale};
 
 use crate::accel::{Accelerator, Calibration, Engine, Precision};
 use crate::estimate::Target;
-use crate::space::{Candidate, Edge, OperatorChoice, Space, WidthId, WidthSum};
+use crate::space::{Candidate, Edge, OperatorChoice, Space, Width, WidthId, WidthSum};
 use crate::units::Megahertz;
 
 /// What stands for the hardware in the objective. All but [`CostKind::Expected`] are there to be compared with.
@@ -153,6 +155,8 @@ pub struct CostModel {
     /// Nought for every option of every choice, and of every width that follows from choices.
     shape: Probabilities,
     width_sums: Vec<WidthSum>,
+    /// Widths that follow from operators as well.
+    follows: Option<Follows>,
     /// Whether the widths of the two ends of every edge are one, or independent.
     ends_are_independent: bool,
     edges: Vec<EdgeTables>,
@@ -216,6 +220,7 @@ impl CostModel {
             tile_channels: settled::tile_channels(array, *dataflow),
             shape: slots(space),
             width_sums: space.sums.clone(),
+            follows: Follows::new(space),
             ends_are_independent: space.edges.iter().all(|edge| are_independent(space, edge)),
             there: space.edges.iter().map(|edge| is_there(&space.operators[edge.operator.0])).collect(),
             memory: Memory::new(space, &edges),
@@ -234,6 +239,8 @@ impl CostModel {
     ///
     /// - where a concatenation and what reads it share a width choice, which no space that is read from a file has: the
     ///   two are taken as independent;
+    /// - where a join projects whose branches may be cut, or copy the width of their source: what such branches have in
+    ///   common, a source, an operator choice that cells share, is left out of the distribution of their maximum;
     /// - where more than 12 choices may cut edges: `P(live)` is the product of two recursions over ways, as if ways were
     ///   independent;
     /// - where a layer's cost depends on what stands around it: tensors stay on chip where all layers at them agree,
@@ -242,7 +249,9 @@ impl CostModel {
     ///   sum moves by what the likeliest network costs beyond its parts; the gradient is that of the tables.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.formula.is_none() && self.surroundings.is_none() && self.ends_are_independent && self.liveness.is_exact()
+        let follows = self.follows.as_ref().is_none_or(Follows::is_exact);
+        let tables = self.surroundings.is_none() && self.ends_are_independent && follows;
+        self.formula.is_none() && tables && self.liveness.is_exact()
     }
 
     /// Whether a search is to ask it for the weights of a draw, as U-Boost NAS does, and not for the distributions: what
@@ -370,15 +379,20 @@ impl CostModel {
 fn slots(space: &Space) -> Probabilities {
     let mut all = Probabilities::zeros(space);
     all.widths.extend(space.sums.iter().map(|sum| vec![0.0; sum.options().len()]));
+    all.widths.extend(space.follower_options().map(|options| vec![0.0; options]));
     all
 }
 
 /// Whether the widths of the ends of `edge` are one, or share no choice that is open.
 fn are_independent(space: &Space, edge: &Edge) -> bool {
-    let [from, to] = space.ends(edge);
     let is_open = |choice: &WidthId| space.widths[choice.0].options.len() > 1;
-    let shared = |choice: &WidthId| is_open(choice) && space.parts(to).contains(choice);
-    from == to || !space.parts(from).iter().any(shared)
+    let independent = |[from, to]: [Width; 2]| {
+        let shared = |choice: &WidthId| is_open(choice) && space.parts(to).contains(choice);
+        from == to || !space.parts(from).iter().any(shared)
+    };
+    // The ends of a projection are priced by the distribution of both.
+    space.projection(edge).is_some()
+        || space.candidates(edge).iter().all(|candidate| independent(space.ends_of(edge, candidate)))
 }
 
 /// Whether cycles and energy of every part of a network are its own, wherever it stands.

@@ -28,13 +28,15 @@ impl CostModel {
     ///
     /// A sum over layers is linear in the probabilities of each width, so one gradient holds all of these numbers:
     /// `E[m | c] = E[m] + dm/dp_c - sum_j p_j dm/dp_j`, also of options of probability nought. Latency and utilization
-    /// follow from such sums. The peak of activations, and costs that are a formula of expected widths, are no such sums:
-    /// they are found for each option by itself.
+    /// follow from such sums. The peak of activations, costs that are a formula of expected widths, and all that joins that
+    /// project make of widths are no such sums: they are found for each option by itself.
     #[must_use]
     pub fn settled(&self, metric: Metric, probabilities: &Probabilities) -> Vec<Vec<f64>> {
         let by_option = || self.settled_one_by_one(metric, probabilities);
         match metric {
             Metric::PeakActivationKib => by_option(),
+            // A width may stand in several branches of one maximum.
+            _ if self.follows.is_some() => by_option(),
             Metric::LatencyMs | Metric::Utilization if self.formula.is_some() => by_option(),
             Metric::EnergyUj | Metric::Macs | Metric::Params | Metric::WeightKib => {
                 sections(&self.metric(metric, probabilities), probabilities)

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::CostModel;
 use super::dot::dot;
+use super::follow::Followed;
 use super::liveness::Live;
 use super::metric::Valued;
 use super::probabilities::Probabilities;
@@ -17,6 +18,8 @@ pub(super) struct Point<'a> {
     /// Of the choices, and behind them of the widths that follow from them: `widths` has a distribution for every slot.
     pub(super) probabilities: Cow<'a, Probabilities>,
     pub(super) live: Live,
+    /// What follows from operators and widths, where anything does.
+    followed: Option<Followed>,
 }
 
 /// Costs of one quantity: of edges by candidate, and of all terms of the liveness.
@@ -27,20 +30,26 @@ struct Costs {
 
 impl<'a> Point<'a> {
     pub(super) fn new(model: &'a CostModel, choices: &'a Probabilities) -> Self {
-        let probabilities = match model.width_sums.as_slice() {
-            [] => Cow::Borrowed(choices),
-            sums => {
+        let followed = model.follows.as_ref().map(|follows| follows.at(choices));
+        let probabilities = match (model.width_sums.as_slice(), &followed) {
+            ([], None) => Cow::Borrowed(choices),
+            (sums, followed) => {
                 let mut all = choices.clone();
                 all.widths.extend(sums.iter().map(|sum| sum.distribution(&choices.widths)));
+                all.widths.extend(followed.iter().flat_map(Followed::distributions));
                 Cow::Owned(all)
             }
         };
-        Self { model, choices, probabilities, live: model.liveness.at(choices) }
+        Self { model, choices, probabilities, live: model.liveness.at(choices), followed }
     }
 
     /// A gradient by the probabilities of every slot as one by the choices.
     pub(super) fn by_choices(&self, mut gradient: Probabilities) -> Probabilities {
-        let by_sums = gradient.widths.split_off(self.choices.widths.len());
+        let mut by_sums = gradient.widths.split_off(self.choices.widths.len());
+        let by_followers = by_sums.split_off(self.model.width_sums.len());
+        if let Some(followed) = &self.followed {
+            followed.pull(&by_followers, &mut gradient);
+        }
         for (sum, by) in self.model.width_sums.iter().zip(by_sums) {
             sum.pull(&self.choices.widths, &by, &mut gradient.widths);
         }

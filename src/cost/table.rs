@@ -153,6 +153,8 @@ enum Ends {
     Two,
     /// One choice for both: the table is its diagonal.
     One,
+    /// A projection: the table is over the pairs that its ends may have together.
+    Pairs,
 }
 
 /// One edge: its choices, and for each candidate its costs.
@@ -160,9 +162,23 @@ enum Ends {
 pub(super) struct EdgeTables {
     pub(super) operator: usize,
     pub(super) source: usize,
+    /// Of what candidates yield that do not copy their source's.
     pub(super) target: usize,
+    pub(super) candidates: Vec<CandidateTables>,
+}
+
+/// A candidate of an edge.
+#[derive(Debug, Clone)]
+pub(super) struct CandidateTables {
     ends: Ends,
-    pub(super) candidates: Vec<Arc<Tables>>,
+    pub(super) tables: Arc<Tables>,
+}
+
+impl CandidateTables {
+    /// Whether its table has a row for each option of the source and a column for each of the target.
+    pub(super) fn is_of_two(&self) -> bool {
+        self.ends == Ends::Two
+    }
 }
 
 /// Expected costs of one quantity on an edge.
@@ -185,14 +201,34 @@ fn key(space: &Space, edge: &Edge, candidate: &Candidate) -> Key {
     Key {
         label: format!("{candidate:?}"),
         site: (space.join(edge.from).side, edge.stride, space.tied(edge)),
-        ends: ends(space, edge),
-        options: space.ends(edge).map(|width| space.options_of(width).to_vec()),
+        ends: ends(space, edge, candidate),
+        options: space.ends_of(edge, candidate).map(|width| space.options_of(width).to_vec()),
     }
 }
 
-fn ends(space: &Space, edge: &Edge) -> Ends {
-    let [from, to] = space.ends(edge);
-    if from == to { Ends::One } else { Ends::Two }
+fn ends(space: &Space, edge: &Edge, candidate: &Candidate) -> Ends {
+    match space.ends_of(edge, candidate) {
+        _ if *candidate == Candidate::Project => Ends::Pairs,
+        [from, to] if from == to => Ends::One,
+        _ => Ends::Two,
+    }
+}
+
+/// Slots of the widths of the source and of what candidates yield; of a projection twice that of its pair.
+pub(super) fn slots_of(space: &Space, edge: &Edge) -> [usize; 2] {
+    if let Some((_, branch)) = space.projection(edge) {
+        return [space.slots() + branch.number; 2];
+    }
+    let all = space.candidates(edge).iter().map(|candidate| space.ends_of(edge, candidate));
+    let two = all.clone().find(|[from, to]| from != to);
+    let ends = two.or_else(|| all.clone().next()).unwrap_or_else(|| space.ends(edge));
+    ends.map(|width| space.slot(width))
+}
+
+/// Channels at the ends of a projection, for each pair that they may have together.
+pub(super) fn pairs(space: &Space, edge: &Edge) -> Vec<[u64; 2]> {
+    let Some((most, branch)) = space.projection(edge) else { return Vec::new() };
+    branch.pairs.iter().map(|&[own, at]| [space.options(branch.join)[own], most.options[at]]).collect()
 }
 
 /// What fills tables.
@@ -222,9 +258,13 @@ impl Filler<'_> {
             wanted.par_iter().map(|(_, edge, candidate)| Ok(Arc::new(self.fill(edge, candidate)?))).collect();
         let made = made?;
         let tables = space.edges.iter().map(|edge| {
-            let [source, target] = space.ends(edge).map(|width| space.slot(width));
-            let candidates = space.candidates(edge).iter().map(|c| made[seen[&key(space, edge, c)]].clone()).collect();
-            EdgeTables { operator: edge.operator.0, source, target, ends: ends(space, edge), candidates }
+            let [source, target] = slots_of(space, edge);
+            let one = |candidate: &Candidate| CandidateTables {
+                ends: ends(space, edge, candidate),
+                tables: made[seen[&key(space, edge, candidate)]].clone(),
+            };
+            let candidates = space.candidates(edge).iter().map(one).collect();
+            EdgeTables { operator: edge.operator.0, source, target, candidates }
         });
         Ok(tables.collect())
     }
@@ -239,8 +279,9 @@ impl Filler<'_> {
             let fragment = fragment.map_err(|source| CostError::Network { edge: edge.name.clone(), source })?;
             Ok(self.target.fragment_cost(self.engine, &fragment)?)
         };
-        let [sources, targets] = space.ends(edge).map(|width| space.options_of(width));
-        let costs: Result<Vec<FragmentCost>, CostError> = match ends(space, edge) {
+        let [sources, targets] = space.ends_of(edge, candidate).map(|width| space.options_of(width));
+        let costs: Result<Vec<FragmentCost>, CostError> = match ends(space, edge, candidate) {
+            Ends::Pairs => pairs(space, edge).into_iter().map(|[from, to]| one(from, to)).collect(),
             Ends::One => sources.iter().map(|&width| one(width, width)).collect(),
             Ends::Two => {
                 sources.iter().flat_map(|&i| targets.iter().map(move |&j| (i, j))).map(|(i, j)| one(i, j)).collect()
@@ -289,12 +330,12 @@ impl Filler<'_> {
 impl EdgeTables {
     /// Whether a candidate begins with what the layer before may do on the way.
     pub(super) fn takes_fusion(&self) -> bool {
-        self.candidates.iter().any(|tables| tables.takes_fusion)
+        self.candidates.iter().any(|candidate| candidate.tables.takes_fusion)
     }
 
     /// Whether a candidate has any of it.
     pub(super) fn has(&self, quantity: Quantity) -> bool {
-        self.candidates.iter().any(|tables| tables.quantity(quantity).is_some())
+        self.candidates.iter().any(|candidate| candidate.tables.quantity(quantity).is_some())
     }
 
     /// Expected cost of each candidate over the widths of the ends.
@@ -302,10 +343,10 @@ impl EdgeTables {
         let (p, q) = (&probabilities.widths[self.source], &probabilities.widths[self.target]);
         let only = decided(q);
         let mut costs = EdgeCosts { of_candidates: Vec::with_capacity(self.candidates.len()), rows: Vec::new() };
-        for tables in &self.candidates {
-            let cost = match (tables.quantity(quantity), self.ends) {
+        for CandidateTables { tables, ends } in &self.candidates {
+            let cost = match (tables.quantity(quantity), ends) {
                 (None, _) => 0.0,
-                (Some(table), Ends::One) => dot(table, p),
+                (Some(table), Ends::One | Ends::Pairs) => dot(table, p),
                 (Some(table), Ends::Two) => {
                     let start = costs.rows.len();
                     match only {
@@ -331,11 +372,11 @@ impl EdgeTables {
         let chosen = &probabilities.operators[self.operator];
         let (p, q) = (&probabilities.widths[self.source], &probabilities.widths[self.target]);
         let mut rows = costs.rows.chunks_exact(p.len());
-        for (tables, r) in self.candidates.iter().zip(chosen) {
+        for (CandidateTables { tables, ends }, r) in self.candidates.iter().zip(chosen) {
             let Some(table) = tables.quantity(quantity) else { continue };
             let factor = weight * r;
-            match self.ends {
-                Ends::One => add(&mut gradient.widths[self.source], table, factor),
+            match ends {
+                Ends::One | Ends::Pairs => add(&mut gradient.widths[self.source], table, factor),
                 Ends::Two => {
                     let by_source = rows.next().expect("a row of sums for each candidate that costs");
                     if factor == 0.0 {

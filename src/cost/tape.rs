@@ -46,11 +46,25 @@ impl Tape {
         self.push(self.value(a) - self.value(b), [(a.0, 1.0), (b.0, -1.0)])
     }
 
+    /// `a / b`; nought, whatever they are, where `b` is.
+    pub(super) fn quotient(&mut self, a: Var, b: Var) -> Var {
+        let (x, y) = (self.value(a), self.value(b));
+        if y == 0.0 {
+            return self.leaf(0.0);
+        }
+        self.push(x / y, [(a.0, 1.0 / y), (b.0, -x / (y * y))])
+    }
+
     /// Derivatives of `of` by every number of the tape: ask it by [`Slopes::by`].
     pub(super) fn slopes(&self, of: Var) -> Slopes {
+        self.slopes_of_all([(of, 1.0)])
+    }
+
+    /// Derivatives of `sum factor * number` over `seeds` by every number of the tape.
+    pub(super) fn slopes_of_all(&self, seeds: impl IntoIterator<Item = (Var, f64)>) -> Slopes {
         let mut slopes = vec![0.0; self.values.len()];
-        slopes[of.0] = 1.0;
-        for place in (0..=of.0).rev() {
+        seeds.into_iter().for_each(|(var, factor)| slopes[var.0] += factor);
+        for place in (0..slopes.len()).rev() {
             let slope = slopes[place];
             if slope != 0.0 {
                 self.parents[place].iter().for_each(|&(parent, by)| slopes[parent] += slope * by);

@@ -10,6 +10,8 @@ use crate::space::Architecture;
 use crate::space::file::{Setting, SpaceFile};
 use crate::units::Bytes;
 
+mod project;
+
 /// Two cells of three edges on a map of side 8; `SHARING` and `OPERATORS` are put in, widths are 6, 10 and 14.
 const CELLS: &str = "stem:
   - conv: { kernel: 3, width: 5 }
@@ -780,7 +782,8 @@ fn check_bounds(space: &Space) {
             let zero = |operator: usize| space.operators[operator].zero() == Some(architecture.operators[operator]);
             let live = space.live(|edge| zero(edge.operator.0));
             let sums = space.sums.iter().map(|sum| sum.option(&architecture.widths));
-            let widths: Vec<usize> = architecture.widths.iter().copied().chain(sums).collect();
+            let follows = space.followers_of(&architecture);
+            let widths: Vec<usize> = architecture.widths.iter().copied().chain(sums).chain(follows).collect();
             for metric in [Metric::LatencyMs, Metric::Utilization, Metric::Macs, Metric::Params, Metric::WeightKib] {
                 let value = exact(metric, &estimate);
                 // A little within the bound, and a little beyond it.

@@ -13,6 +13,7 @@ use super::law::{Law, Priced};
 use super::layers::{self, Layer};
 use super::probabilities::Probabilities;
 use super::sum::Point;
+use super::table;
 use crate::space::Space;
 
 /// How the costs of edges are put together.
@@ -24,7 +25,7 @@ pub enum Sums {
     Network,
     /// As in U-Boost NAS: the cells alone, without stem, head and classifier; on an edge the mean over the candidates
     /// that take time; latency is the sum over edges, utilization the sum over cells of the mean over the edges that
-    /// take time, where a candidate's is the mean over its layers.
+    /// take time, where a candidate's is the mean over its layers. Projections are not counted.
     Paper,
 }
 
@@ -51,9 +52,33 @@ struct EdgeLayers {
     /// Number of the cell that it belongs to.
     cell: Option<usize>,
     candidates: Vec<Vec<Layer>>,
+    /// Of a projection, what it costs at each pair of widths.
+    pairs: Option<Pairs>,
+}
+
+/// A projection is priced at each pair of widths that its ends may have together, as the tables do: at their means there
+/// would be one wherever two branches may differ.
+#[derive(Debug, Clone)]
+struct Pairs {
+    /// Place of their distribution.
+    slot: usize,
+    costs: Vec<CandidateCost>,
+}
+
+impl Pairs {
+    /// The probabilities of the pairs, those of the likeliest where the `law` is asked there.
+    fn probabilities(&self, law: &Law, point: &Point<'_>) -> Vec<f64> {
+        let probabilities = &point.probabilities.widths[self.slot];
+        let Law::Lookup { .. } = law else { return probabilities.clone() };
+        let follows = point.model.follows.as_ref().expect("projections follow");
+        let first = point.choices.widths.len() + point.model.width_sums.len();
+        let likeliest = follows.options(&point.choices.argmax())[self.slot - first];
+        (0..probabilities.len()).map(|pair| f64::from(u8::from(pair == likeliest))).collect()
+    }
 }
 
 /// What a candidate costs.
+#[derive(Debug, Clone, Default)]
 struct CandidateCost {
     cycles: Jet,
     macs: Jet,
@@ -81,22 +106,23 @@ impl Formula {
     pub(super) fn new(space: &Space, law: Law, sums: Sums, scale: &Scale) -> Result<Self, CostError> {
         let edge = |edge: &crate::space::Edge| {
             let layers = space.candidates(edge).iter().map(|candidate| layers::of_candidate(space, edge, candidate));
-            let [source, target] = space.ends(edge).map(|width| space.slot(width));
+            let [source, target] = table::slots_of(space, edge);
             Ok(EdgeLayers {
                 operator: edge.operator.0,
                 source,
                 target,
                 cell: space.cell(edge),
                 candidates: layers.collect::<Result<_, CostError>>()?,
+                pairs: space.projection(edge).map(|_| Pairs { slot: source, costs: Vec::new() }),
             })
         };
-        let edges: Vec<EdgeLayers> = space.edges.iter().map(edge).collect::<Result<_, CostError>>()?;
+        let mut edges: Vec<EdgeLayers> = space.edges.iter().map(edge).collect::<Result<_, CostError>>()?;
         #[expect(clippy::cast_precision_loss, reason = "channels are far below 2^52")]
         let channels = |width| space.options_of(width).iter().map(|&c| c as f64).collect();
-        let formula = Self {
+        let mut formula = Self {
             sums,
             cells: edges.iter().filter_map(|edge| edge.cell).max().map_or(0, |last| last + 1),
-            edges,
+            edges: Vec::new(),
             classifier: (space.slot(space.join(space.last()).width), layers::of_classifier(space)?),
             channels: space.all_widths().map(channels).collect(),
             batch: if matches!(law, Law::Lookup { .. }) { 1.0 } else { scale.batch },
@@ -104,6 +130,12 @@ impl Formula {
             ms_per_cycle: scale.ms_per_cycle,
             law,
         };
+        for (edge, of) in edges.iter_mut().zip(&space.edges) {
+            if let Some(pairs) = &mut edge.pairs {
+                pairs.costs = formula.projections(&edge.candidates[0], &table::pairs(space, of));
+            }
+        }
+        formula.edges = edges;
         formula.covered()?;
         Ok(formula)
     }
@@ -123,8 +155,17 @@ impl Formula {
     fn counts(&self, edge: &EdgeLayers) -> bool {
         match self.sums {
             Sums::Network => true,
-            Sums::Paper => edge.cell.is_some(),
+            Sums::Paper => edge.cell.is_some() && edge.pairs.is_none(),
         }
+    }
+
+    /// What the layers of a projection cost at each of `pairs`: nothing where both ends are as wide.
+    fn projections(&self, layers: &[Layer], pairs: &[[u64; 2]]) -> Vec<CandidateCost> {
+        #[expect(clippy::cast_precision_loss, reason = "channels are far below 2^52")]
+        let cost = |&[from, to]: &[u64; 2]| {
+            if from == to { CandidateCost::default() } else { self.candidate(layers, from as f64, to as f64) }
+        };
+        pairs.iter().map(cost).collect()
     }
 
     pub(super) fn hardware(&self, point: &Point<'_>) -> Hardware {
@@ -146,7 +187,8 @@ impl Formula {
         if let Law::Lookup { .. } = self.law {
             let likeliest = point.choices.argmax().widths;
             let sums = point.model.width_sums.iter().map(|sum| sum.option(&likeliest));
-            let options: Vec<usize> = likeliest.iter().copied().chain(sums).collect();
+            let follows = point.model.follows.iter().flat_map(|follows| follows.options(&point.choices.argmax()));
+            let options: Vec<usize> = likeliest.iter().copied().chain(sums).chain(follows).collect();
             return self.channels.iter().zip(options).map(|(channels, option)| channels[option]).collect();
         }
         let mean = |(channels, p): (&Vec<f64>, &Vec<f64>)| channels.iter().zip(p).map(|(c, p)| c * p).sum();
@@ -195,6 +237,9 @@ impl Formula {
     }
 
     fn candidates(&self, edge: &EdgeLayers, widths: &[f64]) -> Vec<CandidateCost> {
+        if edge.pairs.is_some() {
+            return Vec::new();
+        }
         edge.candidates.iter().map(|layers| self.candidate(layers, widths[edge.source], widths[edge.target])).collect()
     }
 
@@ -205,6 +250,11 @@ impl Formula {
         let mut value = 0.0;
         for (place, (edge, costs)) in self.edges.iter().zip(costs).enumerate() {
             let weight = point.live.weights[place];
+            if let Some(pairs) = &edge.pairs {
+                terms[place] = self.projection(point, pairs, (weight, of), &mut gradient);
+                value += weight * terms[place];
+                continue;
+            }
             let chosen = &point.probabilities.operators[edge.operator];
             for ((slot, cost), r) in gradient.operators[edge.operator].iter_mut().zip(costs).zip(chosen) {
                 *slot += weight * of(cost).value;
@@ -224,6 +274,22 @@ impl Formula {
         Term { value, gradient }
     }
 
+    /// What a projection costs; adds `weight` times its gradient by the pairs, where the law has a slope by widths.
+    fn projection(
+        &self,
+        point: &Point<'_>,
+        pairs: &Pairs,
+        (weight, of): (f64, Part),
+        gradient: &mut Probabilities,
+    ) -> f64 {
+        let p = pairs.probabilities(&self.law, point);
+        if !matches!(self.law, Law::Lookup { .. }) {
+            let slots = gradient.widths[pairs.slot].iter_mut().zip(&pairs.costs);
+            slots.for_each(|(slot, cost)| *slot += weight * of(cost).value);
+        }
+        pairs.costs.iter().zip(p).map(|(cost, p)| p * of(cost).value).sum()
+    }
+
     /// The sums of the paper. An edge counts where it can be live at all.
     fn paper(&self, point: &Point<'_>, widths: &[f64]) -> (Term, Term) {
         let shape = &point.model.shape;
@@ -231,7 +297,8 @@ impl Formula {
         let mut of_cells: Vec<(u32, Term)> =
             (0..self.cells).map(|_| (0, Term { value: 0.0, gradient: shape.clone() })).collect();
         for (place, edge) in self.edges.iter().enumerate() {
-            let (Some(cell), true) = (edge.cell, point.live.weights[place] > 0.0) else { continue };
+            // The paper inserts projections after its search, and charges none.
+            let (Some(cell), None, true) = (edge.cell, &edge.pairs, point.live.weights[place] > 0.0) else { continue };
             let costs = self.candidates(edge, widths);
             let chosen = &point.probabilities.operators[edge.operator];
             let timed: f64 = costs.iter().zip(chosen).filter(|(cost, _)| cost.cycles.value > 0.0).map(|(_, r)| r).sum();

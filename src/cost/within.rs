@@ -2,7 +2,7 @@
 //! than distributions, works with.
 
 use super::liveness::Sum;
-use super::table::{EdgeTables, Quantity, Tables, WidthTables};
+use super::table::{CandidateTables, EdgeTables, Quantity, Tables, WidthTables};
 use super::{CostModel, Metric};
 
 /// How the parts of the edges make one number.
@@ -50,7 +50,8 @@ pub struct JoinTerm {
 pub struct EdgeTerm {
     /// Its operator choice.
     pub operator: usize,
-    /// Width of its source, as a [`Space::slot`](crate::space::Space::slot).
+    /// Width of its source, as a [`Space::slot`](crate::space::Space::slot); of a projection the pair of widths at its
+    /// ends, behind all slots.
     pub source: usize,
     /// Width of what it yields, likewise.
     pub target: usize,
@@ -116,12 +117,18 @@ impl CostModel {
             }
             sum
         };
-        let edge = |edge: &EdgeTables| EdgeTerm {
-            operator: edge.operator,
-            source: edge.source,
-            target: edge.target,
-            row: self.shape.widths[edge.target].len(),
-            candidates: edge.candidates.iter().map(|tables| mixed(tables)).collect(),
+        let edge = |edge: &EdgeTables| {
+            let row = self.shape.widths[edge.target].len();
+            let candidate = |candidate: &CandidateTables| {
+                let parts = mixed(&candidate.tables);
+                if candidate.is_of_two() || edge.source == edge.target {
+                    return parts;
+                }
+                // It copies its source's width: the edge's own does not count.
+                parts.into_iter().flat_map(|part| std::iter::repeat_n(part, row)).collect()
+            };
+            let candidates = edge.candidates.iter().map(candidate).collect();
+            EdgeTerm { operator: edge.operator, source: edge.source, target: edge.target, row, candidates }
         };
         let join = |(sum, tables): (&Sum, &WidthTables)| {
             let parts = mixed(&tables.tables);

@@ -360,6 +360,7 @@ impl Job {
                           on; give it here, or take that policy with the method `systole`";
             return Err(place.reject(origin, reason).into());
         }
+        allocation_fits(&space, &settings, &file, origin)?;
         let training = file.training.settings(origin)?;
         file.batches_fit(origin)?;
         let lookup = lookup(&mut file.objective, origin)?;
@@ -485,6 +486,18 @@ fn stages_fit(space: &Space, settings: &Settings, file: &JobFile, origin: &str) 
         return Err(place.reject(origin, "search: the space has ranges of widths, so it needs `widths: { epochs }`"));
     }
     Ok(())
+}
+
+/// A dynamic allocation needs passes on slices, and a supernet has no projections that would bring those to one width.
+fn allocation_fits(space: &Space, settings: &Settings, file: &JobFile, origin: &str) -> Result<(), LoadError> {
+    match (&settings.allocation, &file.search.widths) {
+        (Some(_), Some(widths)) if space.projects() => {
+            let reason = "search.widths.policy: dynamic needs a space whose joins have one width, and these cells have \
+                          join: project: take policy: fixed";
+            Err(Place::of(&widths.policy).reject(origin, reason))
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
 }
 
 /// The table of `cost: lookup`, whose path is made absolute.

@@ -50,6 +50,9 @@ pub enum Candidate {
     Identity,
     /// Nothing: the edge is cut.
     Zero,
+    /// 1x1 convolution, batch norm and ReLU to the width of a join that projects; nothing where its source is as wide
+    /// (U-Boost NAS). Stands behind a branch, never among the candidates of a search.
+    Project,
 }
 
 /// 1x1 expand, depthwise, squeeze-excitation if any, 1x1 project; batch norm each, ReLU after the first two; a shortcut
@@ -154,6 +157,7 @@ impl Candidate {
             Self::Reduction => "reduction".to_owned(),
             Self::Identity => "identity".to_owned(),
             Self::Zero => "zero".to_owned(),
+            Self::Project => "project".to_owned(),
         }
     }
 
@@ -166,7 +170,8 @@ impl Candidate {
             | Self::InvertedBottleneck(_)
             | Self::Reduction
             | Self::Identity
-            | Self::Zero => true,
+            | Self::Zero
+            | Self::Project => true,
             Self::Pool { .. } | Self::NormRelu => false,
         }
     }
@@ -177,9 +182,12 @@ impl Candidate {
         match self {
             Self::Pool { .. } | Self::NormRelu => true,
             Self::Identity => stride == 1,
-            Self::Conv { .. } | Self::Separable { .. } | Self::InvertedBottleneck(_) | Self::Reduction | Self::Zero => {
-                false
-            }
+            Self::Conv { .. }
+            | Self::Separable { .. }
+            | Self::InvertedBottleneck(_)
+            | Self::Reduction
+            | Self::Zero
+            | Self::Project => false,
         }
     }
 
@@ -204,6 +212,11 @@ impl Candidate {
             Self::Reduction => wiring.reduction(input, site)?,
             Self::Identity => wiring.identity(input, site)?,
             Self::Zero => wiring.add("zero", Op::Zero { channels: site.out_width }, &[input])?,
+            Self::Project if site.in_width == site.out_width => input,
+            Self::Project => {
+                let project = Conv2d::same(site.in_width, site.out_width, 1);
+                wiring.conv("", project, Order::ConvNormRelu, input)?
+            }
         };
         Ok(Wired { output, masks: wiring.masks })
     }

@@ -1,6 +1,6 @@
 //! How many architectures a space holds, and its smallest and largest.
 
-use super::{Candidate, Edge, JoinId, MaskPoint, Space};
+use super::{Candidate, Edge, JoinId, MaskPoint, Projection, Space, WidthMax};
 use crate::estimate::{EstimateError, Target};
 use crate::network::{Network, NetworkError, Op, Shape};
 
@@ -60,7 +60,8 @@ impl Space {
     ///
     /// The smallest has the narrowest widths and, of all patterns of cut edges that leave the output reachable, the
     /// cheapest operators (spaces with more than 14 edges that may be cut are counted uncut); the largest has the
-    /// widest widths and dearest operators. Each of the four is found for itself.
+    /// widest widths and dearest operators. Each of the four is found for itself. Where joins project they are bounds: the
+    /// smallest has no projection, the largest one on every branch, from the next narrower width.
     ///
     /// # Errors
     /// [`ExtentError`] where a candidate does not fit its edge or a number overflows.
@@ -95,8 +96,14 @@ impl Space {
         };
         let mut sizes = Vec::with_capacity(self.edges.len() + 1);
         for edge in &self.edges {
-            let [from, to] = self.ends(edge).map(width);
-            let one = |candidate: &Candidate| size_of(&self.fragment(edge, candidate, from, to)?, target);
+            let one = |candidate: &Candidate| {
+                let [from, to] = match (self.projection(edge), side) {
+                    (Some((most, branch)), Side::Largest) => self.dearest(most, branch),
+                    (Some((_, branch)), Side::Smallest) => [self.options(branch.join)[0]; 2],
+                    (None, _) => self.ends_of(edge, candidate).map(width),
+                };
+                size_of(&self.fragment(edge, candidate, from, to)?, target)
+            };
             sizes.push(self.candidates(edge).iter().map(one).collect::<Result<_, ExtentError>>()?);
         }
         let classifier =
@@ -106,6 +113,13 @@ impl Space {
             })?;
         sizes.push(vec![size_of(&classifier, target)?]);
         Ok(sizes)
+    }
+
+    /// Widths of the ends of the dearest projection: to the widest, from the next narrower.
+    fn dearest(&self, most: &WidthMax, branch: &Projection) -> [u64; 2] {
+        let widest = most.options[most.options.len() - 1];
+        let narrower = self.options(branch.join).iter().rev().find(|&&width| width < widest);
+        [narrower.copied().unwrap_or(widest), widest]
     }
 
     fn total(&self, sizes: &[Vec<Size>], side: Side, value: fn(&Size) -> u64) -> u64 {

@@ -117,17 +117,19 @@ impl Space {
         let mut network = Network::new(&self.name, self.input.clone());
         let mut outputs: Vec<Option<NodeId>> = vec![None; self.joins.len()];
         outputs[0] = Some(network.input());
+        let channels = self.channels_of(architecture);
         for (place, join) in self.joins.iter().enumerate().skip(1) {
             let mut branches = Vec::new();
             for (edge, _) in self.edges.iter().zip(&live).filter(|(edge, live)| edge.to.0 == place && **live) {
-                let [in_width, out_width] = self.ends(edge).map(|width| self.channels(width, &architecture.widths));
+                let candidate = chosen(edge.operator.0);
+                let [in_width, out_width] = self.ends_of(edge, candidate).map(|width| channels[self.slot(width)]);
                 let site = self.site(edge, in_width, out_width);
                 let Some(from) = outputs[edge.from.0] else { continue };
-                branches.push(chosen(edge.operator.0).wire(&mut network, &edge.name, from, site)?.output);
+                branches.push(candidate.wire(&mut network, &edge.name, from, site)?.output);
             }
             outputs[place] = match (branches.as_slice(), join.merge) {
                 ([], _) if cut => {
-                    let channels = self.width(architecture, JoinId(place));
+                    let channels = channels[self.slot(join.width)];
                     let source = self.edges.iter().find(|edge| edge.to.0 == place).and_then(|e| outputs[e.from.0]);
                     let source = source.unwrap_or(network.input());
                     Some(network.wire(&format!("{}/zero", join.name), Op::Zero { channels }, &[source])?)
@@ -172,7 +174,7 @@ impl Space {
     /// Channels of join `id`.
     #[must_use]
     pub fn width(&self, architecture: &Architecture, id: JoinId) -> u64 {
-        self.channels(self.join(id).width, &architecture.widths)
+        self.channels_of(architecture)[self.slot(self.join(id).width)]
     }
 
     /// Adds the classifier behind `last`.

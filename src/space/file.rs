@@ -10,7 +10,7 @@ use super::{
     Candidate, Classifier, Edge, Encoding, InvertedBottleneck, Join, JoinId, Merge, OperatorChoice, OperatorId, Order,
     Space, SumId, Width, WidthChoice, WidthId, WidthSum,
 };
-use crate::load::{LoadError, Place, Spanned};
+use crate::load::{LoadError, Place, Spanned, unplaced};
 use crate::network::{PoolKind, Shape};
 
 /// A search space as it is written.
@@ -192,9 +192,13 @@ struct CellsFile {
     /// Whether all cells have the same operators, or each its own.
     #[serde(default)]
     choices: Sharing,
-    /// Width of the joins of cells.
+    /// Width of the joins of cells; where they project, of every edge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     width: Option<WidthFile>,
+    /// What brings the edges into a node to one width.
+    #[serde(default = "JoinFile::one_width", skip_serializing_if = "JoinFile::is_one_width")]
+    #[schemars(with = "JoinFile")]
+    join: Spanned<JoinFile>,
     /// Cells and the fixed layers between them.
     #[schemars(with = "Vec<LayerFile>")]
     stack: Spanned<Vec<Spanned<LayerFile>>>,
@@ -208,6 +212,27 @@ enum Sharing {
     Shared,
     /// One for each cell.
     Own,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum JoinFile {
+    /// A node has one width, and every edge into it yields that.
+    #[default]
+    OneWidth,
+    /// Every edge has a width of its own; a node is as wide as the widest that is live, to which narrower ones pass a 1x1
+    /// convolution.
+    Project,
+}
+
+impl JoinFile {
+    fn one_width() -> Spanned<Self> {
+        unplaced(Self::OneWidth)
+    }
+
+    fn is_one_width(join: &Spanned<Self>) -> bool {
+        join.value == Self::OneWidth
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -613,6 +638,10 @@ impl SpaceFile {
             ClassifierFile::GlobalPool => Classifier::GlobalPool,
         };
         if let Some(strings) = &self.strings {
+            if space.projects() {
+                let reason = "strings: no benchmark has joins that project: take join: one-width";
+                return Err(Place::of(strings).reject(setting.origin, reason));
+            }
             space.encoding = Some(match strings.value {
                 EncodingFile::Digits => Encoding::Digits,
                 EncodingFile::NasBench201 => Encoding::NasBench201,
@@ -655,6 +684,8 @@ struct Builder<'a> {
     fixed: usize,
     /// The first width of no maximum.
     open: Option<Place>,
+    /// The operator of all projections.
+    project: Option<OperatorId>,
 }
 
 impl<'a> Builder<'a> {
@@ -670,13 +701,15 @@ impl<'a> Builder<'a> {
             classes: setting.classes,
             widths: vec![WidthChoice { name: "image".to_owned(), options: vec![channels] }],
             sums: Vec::new(),
+            branches: Vec::new(),
+            maxima: Vec::new(),
             operators: Vec::new(),
             joins: vec![Join { name: "image".to_owned(), width: WidthId(0).into(), side: height, merge: Merge::Sum }],
             edges: Vec::new(),
             classifier: Classifier::GlobalPool,
             encoding: None,
         };
-        Ok(Self { setting, space, fixed: 0, open: None })
+        Ok(Self { setting, space, fixed: 0, open: None, project: None })
     }
 
     fn reject<T>(&self, value: &Spanned<T>, reason: impl fmt::Display) -> LoadError {
@@ -1003,6 +1036,13 @@ impl<'a> Builder<'a> {
         let mut operators = cell.operators.iter();
         for (node, from) in &plan.nodes {
             let name = format!("cell{}/{node}", cell.number);
+            if plan.join == JoinFile::Project {
+                let into = from.iter().map(|&source| (plan.name(source), members[source]));
+                let branches: Vec<(OperatorId, &str, JoinId)> =
+                    operators.by_ref().zip(into).map(|(&operator, (source, from))| (operator, source, from)).collect();
+                members.push(self.projected(plan, cell, &name, &branches)?);
+                continue;
+            }
             let width = self.width(&name, cell.width)?;
             let to = self.join(&name, width, side);
             for &source in from {
@@ -1018,6 +1058,40 @@ impl<'a> Builder<'a> {
             _ => self.concatenate(plan, cell, &members[plan.inputs.len()..])?,
         }
         Ok(self.space.last())
+    }
+
+    /// Adds the node `name` and its `branches`, each an operator out of a join that has a name in the cell.
+    fn projected(
+        &mut self,
+        plan: &CellPlan,
+        cell: &CellSite<'_>,
+        name: &str,
+        branches: &[(OperatorId, &str, JoinId)],
+    ) -> Result<JoinId, LoadError> {
+        let side = self.space.join(branches[0].2).side;
+        let chooses = |candidate: &Candidate| *candidate != Candidate::Zero && !candidate.copies(1);
+        let mut joins = Vec::new();
+        for &(operator, source, from) in branches {
+            let edge = format!("{name}/{source}");
+            let own = plan.candidates.iter().any(chooses).then(|| self.width(&edge, cell.width)).transpose()?;
+            let width = self.space.branch_width(own, self.space.join(from).width, &plan.candidates);
+            // One branch alone is as wide as its join.
+            let to = self.join(if branches.len() == 1 { name } else { &edge }, width, side);
+            self.space.edges.push(Edge { name: edge, from, to, operator, stride: 1 });
+            joins.push(to);
+        }
+        if let [only] = joins[..] {
+            return Ok(only);
+        }
+        let operator = self.project.unwrap_or_else(|| self.operator("project", vec![Candidate::Project]));
+        self.project = Some(operator);
+        let width = self.space.max_width(&joins);
+        let to = self.join(name, width, side);
+        for (from, (_, source, _)) in joins.into_iter().zip(branches) {
+            let name = format!("{name}/{source}/project");
+            self.space.edges.push(Edge { name, from, to, operator, stride: 1 });
+        }
+        Ok(to)
     }
 
     /// Adds the concatenation of the output's `nodes` behind a cell.
@@ -1104,6 +1178,7 @@ struct CellPlan {
     output: Vec<usize>,
     candidates: Vec<Candidate>,
     preprocess: Option<(u64, Order)>,
+    join: JoinFile,
 }
 
 impl CellPlan {
@@ -1124,6 +1199,7 @@ impl CellPlan {
             output: Vec::new(),
             candidates: builder.candidates(&cells.candidates)?,
             preprocess: None,
+            join: cells.join.value,
         };
         if let Some(preprocess) = &cells.preprocess {
             let kernel = builder.odd(preprocess, preprocess.value.kernel)?;
@@ -1139,6 +1215,11 @@ impl CellPlan {
             None => vec![plan.nodes.len() - 1],
             Some(output) => plan.outputs(builder, output)?,
         };
+        if plan.join == JoinFile::Project && plan.output.len() > 1 {
+            let reason = "join: project makes nodes whose width follows from operators, and a concatenation needs widths \
+                          that are chosen: put out one node, or take join: one-width";
+            return Err(builder.reject(&cells.join, reason));
+        }
         // Every node has a source before it, so only `zero` can cut the output off.
         if plan.candidates == [Candidate::Zero] {
             let reason = "the cell's output cannot be reached: `zero` is the only candidate";

@@ -3,13 +3,15 @@
 //! Every space, of cells or of a chain, is one graph: **joins** (the image, and every place where edges are summed or
 //! concatenated) with one width each, and **edges** between them with one operator each. What is not searched is a choice
 //! with one option. A choice may be shared: by the edges of all cells, or by the joins of a stage. The width of a
-//! concatenation is none of its own: it is the sum of its parts'.
+//! concatenation is none of its own: it is the sum of its parts'. Nor is that of a join that projects: it is the widest of
+//! its live branches', each of which has a width of its own.
 
 mod candidate;
 mod count;
 mod derive;
 pub mod file;
 mod genotype;
+mod project;
 mod strings;
 mod width;
 
@@ -17,6 +19,7 @@ pub use candidate::{Candidate, End, Inner, InvertedBottleneck, MaskPoint, Order,
 pub use count::{Extent, ExtentError, Extremes};
 pub use derive::{Architecture, ArchitectureFile, DeriveError};
 pub use genotype::{CellGenotype, Genotype, GenotypeError, Primitive, Skeleton, Stem};
+pub use project::{BranchId, MaxId, Projection, WidthBranch, WidthMax};
 pub use strings::{Encoding, StringError};
 pub use width::{SumId, Width, WidthChoice, WidthId, WidthSum};
 
@@ -109,6 +112,10 @@ pub struct Space {
     pub widths: Vec<WidthChoice>,
     /// Widths that follow from choices.
     pub sums: Vec<WidthSum>,
+    /// Widths behind edges that choose one or copy their source's.
+    pub branches: Vec<WidthBranch>,
+    /// Widths of joins that project.
+    pub maxima: Vec<WidthMax>,
     /// Operator choices; those of one candidate are fixed.
     pub operators: Vec<OperatorChoice>,
     /// Joins in topological order, the image first, the classifier's input last.
@@ -135,7 +142,7 @@ impl Space {
     }
 
     /// Widths of both ends of `edge`: of its source, and of what it yields, which is its target's or, where that
-    /// concatenates, its source's.
+    /// concatenates, its source's. What a candidate yields where others of its edge copy says [`Space::ends_of`].
     #[must_use]
     pub fn ends(&self, edge: &Edge) -> [Width; 2] {
         let (from, to) = (self.join(edge.from), self.join(edge.to));
@@ -216,14 +223,20 @@ impl Space {
     }
 
     /// Names of the widths whose joins all lie off every way from the image to the last join of `architecture`, and which
-    /// no concatenation on such a way counts in.
+    /// no concatenation on such a way counts in; also of edges into joins that project whose operator chooses none.
     #[must_use]
     pub fn unused_widths(&self, architecture: &Architecture) -> BTreeSet<String> {
         let cut = |edge: &Edge| self.operators[edge.operator.0].zero() == Some(architecture.operators[edge.operator.0]);
         let mut used = vec![false; self.widths.len()];
         for (edge, _) in self.edges.iter().zip(self.live(cut)).filter(|(_, live)| *live) {
-            let ends = [edge.from, edge.to].map(|id| self.parts(self.join(id).width));
-            ends.into_iter().flatten().for_each(|choice| used[choice.0] = true);
+            let candidate = &self.candidates(edge)[architecture.operators[edge.operator.0]];
+            let ends = [edge.from, edge.to].map(|id| match self.join(id).width {
+                width @ (Width::Choice(_) | Width::Sum(_)) => self.parts(width),
+                // What it follows from stands at edges of their own.
+                Width::Branch(_) | Width::Max(_) => Vec::new(),
+            });
+            let all = ends.into_iter().flatten().chain(self.own_width(edge, candidate));
+            all.for_each(|choice| used[choice.0] = true);
         }
         self.widths.iter().zip(used).filter(|(_, used)| !used).map(|(choice, _)| choice.name.clone()).collect()
     }

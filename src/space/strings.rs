@@ -162,7 +162,8 @@ fn block(candidate: &Candidate) -> Option<String> {
         | Candidate::NormRelu
         | Candidate::Reduction
         | Candidate::Identity
-        | Candidate::Zero => None,
+        | Candidate::Zero
+        | Candidate::Project => None,
     }
 }
 
@@ -173,8 +174,10 @@ fn nas_bench_201(candidate: &Candidate) -> String {
         Candidate::Conv { kernel, .. } => format!("nor_conv_{kernel}x{kernel}"),
         Candidate::Pool { kind: PoolKind::Average, kernel, .. } => format!("avg_pool_{kernel}x{kernel}"),
         Candidate::Pool { kind: PoolKind::Max, kernel, .. } => format!("max_pool_{kernel}x{kernel}"),
-        Candidate::Separable { .. } | Candidate::InvertedBottleneck(_) | Candidate::NormRelu | Candidate::Reduction => {
-            candidate.label()
-        }
+        Candidate::Separable { .. }
+        | Candidate::InvertedBottleneck(_)
+        | Candidate::NormRelu
+        | Candidate::Reduction
+        | Candidate::Project => candidate.label(),
     }
 }

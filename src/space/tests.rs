@@ -6,6 +6,8 @@ use super::*;
 use crate::load::{self, LoadError};
 use crate::network::{Network, Op};
 
+mod project;
+
 const CELLS: &str = "stem:
   - conv: { kernel: 3, width: 8 }
 body:

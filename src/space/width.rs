@@ -1,9 +1,10 @@
 //! Widths of joins: what is chosen, and what follows from choices.
 //!
 //! A width **choice** is free: it has logits, stands in architecture files and histories. A **sum** of choices is the
-//! width of a concatenation: it has options and a distribution, but none of its own to choose.
+//! width of a concatenation: it has options and a distribution, but none of its own to choose. So have a **branch** and a
+//! **maximum**, which follow from operators as well: the widths of joins that project.
 
-use super::Space;
+use super::{BranchId, MaxId, Space};
 
 /// Place of a width choice in [`Space::widths`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +21,10 @@ pub enum Width {
     Choice(WidthId),
     /// It follows from what is chosen.
     Sum(SumId),
+    /// It follows from the operator of an edge: what that chooses, or copies.
+    Branch(BranchId),
+    /// It is the widest of several live branches.
+    Max(MaxId),
 }
 
 impl From<WidthId> for Width {
@@ -156,25 +161,37 @@ impl WidthSum {
 }
 
 impl Space {
-    /// Place of `width` among all: choices first, then sums.
+    /// Place of `width` among all: choices first, then sums, then what follows from operators, too.
     #[must_use]
     pub fn slot(&self, width: Width) -> usize {
         match width {
             Width::Choice(id) => id.0,
             Width::Sum(id) => self.widths.len() + id.0,
+            Width::Branch(id) => self.first_follower() + id.0,
+            Width::Max(id) => self.first_follower() + self.branches.len() + id.0,
         }
     }
 
-    /// Number of widths: choices and sums.
+    /// Place of the first width that follows from operators, too.
+    #[must_use]
+    pub fn first_follower(&self) -> usize {
+        self.widths.len() + self.sums.len()
+    }
+
+    /// Number of widths: choices, sums, branches and maxima. Behind their slots each [`Projection`](super::Projection) has
+    /// one, for the pair of widths at its ends.
     #[must_use]
     pub fn slots(&self) -> usize {
-        self.widths.len() + self.sums.len()
+        self.first_follower() + self.branches.len() + self.maxima.len()
     }
 
     /// Every width, in the order of [`Space::slot`].
     pub fn all_widths(&self) -> impl Iterator<Item = Width> {
-        let choices = (0..self.widths.len()).map(|place| Width::Choice(WidthId(place)));
-        choices.chain((0..self.sums.len()).map(|place| Width::Sum(SumId(place))))
+        let choices = (0..self.widths.len()).map(|choice| Width::Choice(WidthId(choice)));
+        let sums = (0..self.sums.len()).map(|sum| Width::Sum(SumId(sum)));
+        let branches = (0..self.branches.len()).map(|branch| Width::Branch(BranchId(branch)));
+        let maxima = (0..self.maxima.len()).map(|most| Width::Max(MaxId(most)));
+        choices.chain(sums).chain(branches).chain(maxima)
     }
 
     /// Numbers of channels that `width` may be, strictly increasing.
@@ -183,24 +200,30 @@ impl Space {
         match width {
             Width::Choice(id) => &self.widths[id.0].options,
             Width::Sum(id) => self.sums[id.0].options(),
+            Width::Branch(id) => &self.branches[id.0].options,
+            Width::Max(id) => &self.maxima[id.0].options,
         }
     }
 
-    /// Channels of `width` where the choices have the options `chosen`.
+    /// Channels of `width` where the choices have the options `chosen`; of branches and maxima, which follow from operators
+    /// as well, the most that it may then be ([`Space::channels_of`] knows the operators).
     #[must_use]
     pub fn channels(&self, width: Width, chosen: &[usize]) -> u64 {
         match width {
             Width::Choice(id) => self.widths[id.0].options[chosen[id.0]],
             Width::Sum(id) => self.sums[id.0].options()[self.sums[id.0].option(chosen)],
+            Width::Branch(_) | Width::Max(_) => self.most_channels(width, chosen),
         }
     }
 
-    /// The choices that `width` follows from, in the order of their channels.
+    /// The choices that `width` follows from: of a sum in the order of their channels, of what follows from operators as
+    /// well all that it may follow from.
     #[must_use]
     pub fn parts(&self, width: Width) -> Vec<WidthId> {
         match width {
             Width::Choice(id) => vec![id],
             Width::Sum(id) => self.sums[id.0].parts().to_vec(),
+            Width::Branch(_) | Width::Max(_) => self.followed_parts(width),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The gradient of a loss by the mixing weights of the pass behind it.
 //!
 //! A join is the sum `s = sum_i w_i y_i` over the candidates of its edges, so `d loss / d w_i = <d loss / d s, y_i>`: one
-//! backward pass to the joins, then one product for each candidate. A candidate that did not run has its `y_i` computed
+//! backward pass to the joins, then one product for each candidate; a branch of a join that projects, where nothing runs
+//! into it, takes the gradient of that join. A candidate that did not run has its `y_i` computed
 //! after the backward pass, without a graph and one at a time.
 
 use tch::{Kind, Tensor};
@@ -90,7 +91,19 @@ impl Judged<'_> {
                 gradients[place] = Some(gradient).filter(Tensor::defined);
             }
         }
+        self.add_branches(&mut gradients)?;
         Ok(gradients)
+    }
+
+    /// The gradient of branches that are cut off: that of the join which they would be added to, where they end there.
+    fn add_branches(&self, gradients: &mut [Option<Tensor>]) -> Result<(), SupernetError> {
+        for (most, branch) in self.space.projections() {
+            if let (None, Some(by_sum)) = (&gradients[branch.join.0], &gradients[most.join.0]) {
+                let channels = self.net.room(self.space, branch.join).cast_signed();
+                gradients[branch.join.0] = Some(by_sum.f_narrow(1, 0, channels)?);
+            }
+        }
+        Ok(())
     }
 
     /// What a candidate put out on `x`, or would have; nothing for `zero`, and for what did not run where that has no

@@ -3,7 +3,7 @@
 use tch::{Device, Tensor};
 
 use super::SupernetError;
-use super::masks::Mask;
+use super::masks::{self, Opening};
 use super::net::Net;
 use crate::search::{Choices, Paths, Stage};
 use crate::space::{Edge, Space};
@@ -39,6 +39,8 @@ pub(super) struct Mixing<'a> {
     pub(super) flat: Tensor,
     /// Weights of each width choice, `[options]`.
     pub(super) widths: Vec<Tensor>,
+    /// By join whether it has a source and reaches the output over edges of which a candidate runs.
+    pub(super) alive: Vec<bool>,
     /// By slot: the mask of each width that is searched now, `[channels]`; none where [`Mixing::channels`] slices.
     pub(super) masks: Vec<Option<Tensor>>,
     /// Channels of each width choice, where every one of them is certain and nothing is differentiated by them: then the
@@ -67,9 +69,18 @@ impl<'a> Mixing<'a> {
             widths.push(flat.f_narrow(0, first, options)?);
             first += options;
         }
-        let masked = |mask: &Mask| channels.is_none().then(|| mask.at(&widths));
-        let masks = net.masks().iter().map(|mask| mask.as_ref().and_then(masked)).collect();
-        Ok(Self { choices, differentiated, flat, widths, masks, channels })
+        let alive = alive(space, choices);
+        let opening = Opening { widths: &widths, choices, alive: &alive, slots: &[] };
+        let masks = match channels {
+            None => masks::of_joins(space, net.masks(), &opening),
+            Some(_) => net.masks().iter().map(|_| None).collect(),
+        };
+        Ok(Self { choices, differentiated, flat, widths, alive, masks, channels })
+    }
+
+    /// What masks inside candidates are functions of.
+    pub(super) fn opening(&self) -> Opening<'_> {
+        Opening { widths: &self.widths, choices: self.choices, alive: &self.alive, slots: &self.masks }
     }
 
     /// Whether candidates that do not run have a gradient as well.
@@ -84,19 +95,19 @@ impl<'a> Mixing<'a> {
     pub(super) fn weight(&self, operator: usize, candidate: usize) -> f64 {
         self.choices.weights.operators[operator][candidate]
     }
+}
 
-    /// Joins that have a source and reach the output over edges of which a candidate runs.
-    pub(super) fn alive(&self, space: &Space) -> Vec<bool> {
-        let cut = |edge: &Edge| {
-            let zero = space.operators[edge.operator.0].zero();
-            let weights = &self.choices.weights.operators[edge.operator.0];
-            weights.iter().enumerate().all(|(candidate, &weight)| Some(candidate) == zero || weight == 0.0)
-        };
-        let mut alive = vec![false; space.joins.len()];
-        for (edge, _) in space.edges.iter().zip(space.live(cut)).filter(|(_, live)| *live) {
-            alive[edge.from.0] = true;
-            alive[edge.to.0] = true;
-        }
-        alive
+/// Joins that have a source and reach the output over edges of which a candidate runs.
+fn alive(space: &Space, choices: &Choices) -> Vec<bool> {
+    let cut = |edge: &Edge| {
+        let zero = space.operators[edge.operator.0].zero();
+        let weights = &choices.weights.operators[edge.operator.0];
+        weights.iter().enumerate().all(|(candidate, &weight)| Some(candidate) == zero || weight == 0.0)
+    };
+    let mut alive = vec![false; space.joins.len()];
+    for (edge, _) in space.edges.iter().zip(space.live(cut)).filter(|(_, live)| *live) {
+        alive[edge.from.0] = true;
+        alive[edge.to.0] = true;
     }
+    alive
 }

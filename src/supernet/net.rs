@@ -7,9 +7,10 @@ use super::masks::{self, Mask};
 use super::mixing::{Differentiated, Mixing};
 use super::packing::Packing;
 use super::slices::{Fitted, Sizes};
+use crate::network::Op;
 use crate::nn::{Module, Phase, fit_channels};
 use crate::search::Stage;
-use crate::space::{Candidate, Edge, End, Inner, JoinId, Merge, Space, Width, WidthId};
+use crate::space::{Candidate, Edge, End, JoinId, Merge, Space, Width, WidthId};
 use crate::torch::{add_scaled, mix};
 
 /// All modules of a stage.
@@ -25,6 +26,8 @@ pub(super) struct Net {
     masks: Vec<Option<Mask>>,
     /// Whether widths are searched now.
     searched: bool,
+    /// Whether they are under masks.
+    is_masked: bool,
     /// Option of each width choice that the tensors are sized for.
     sizes: Vec<usize>,
     /// For each join, after which join its value is not needed any more.
@@ -75,7 +78,7 @@ impl Net {
             Stage::Widths { .. } | Stage::Whole => space.widths.iter().map(|choice| choice.options.len() - 1).collect(),
         });
         let channels: Vec<u64> = space.all_widths().map(|width| space.channels(width, &sizes)).collect();
-        let mask = |width| if masked { Mask::new(space, width, Inner::Times(1), device) } else { Ok(None) };
+        let mask = |width| if masked { Mask::following(space, width, device) } else { Ok(None) };
         let masks = space.all_widths().map(mask).collect::<Result<Vec<_>, _>>()?;
         let last = channels[space.slot(space.join(space.last()).width)];
         let classifier = Module::new(&space.classifier_fragment(last)?, device, mix(&[seed, u64::MAX]))?;
@@ -83,7 +86,17 @@ impl Net {
         for edge in &space.edges {
             last_use[edge.from.0] = last_use[edge.from.0].max(edge.to.0);
         }
-        let mut net = Self { edges: Vec::new(), classifier, channels, masks, searched, sizes, last_use, device };
+        let mut net = Self {
+            edges: Vec::new(),
+            classifier,
+            channels,
+            masks,
+            searched,
+            is_masked: masked,
+            sizes,
+            last_use,
+            device,
+        };
         for (number, edge) in space.edges.iter().enumerate() {
             let mut branches = Vec::new();
             for (place, candidate) in space.candidates(edge).iter().enumerate() {
@@ -101,11 +114,27 @@ impl Net {
         Ok(net)
     }
 
+    /// Channels that the tensors have at the join `id`.
+    pub(super) fn room(&self, space: &Space, id: JoinId) -> u64 {
+        self.channels[space.slot(space.join(id).width)]
+    }
+
     fn branch(&self, space: &Space, edge: &Edge, candidate: &Candidate, seed: u64) -> Result<Branch, SupernetError> {
-        let [from, to] = space.ends(edge);
+        let [from, to] = space.ends_of(edge, candidate);
         let [in_width, out_width] = [from, to].map(|width| self.channels[space.slot(width)]);
-        let (network, points) = space.fragment_with_masks(edge, candidate, in_width, out_width)?;
+        let (mut network, points) = space.fragment_with_masks(edge, unprojected(candidate), in_width, out_width)?;
+        let output = network.output();
+        // Narrower than what others of its edge yield.
+        let room = self.channels[space.slot(space.ends(edge)[1])];
+        if room != network.node(output).shape.channels() {
+            let fit =
+                network.wire(&format!("{}/fit_branch", edge.name), Op::FitChannels { channels: room }, &[output])?;
+            network.set_output(fit);
+        }
         let mut masks: Vec<Option<Mask>> = (0..network.len()).map(|_| None).collect();
+        if self.is_masked {
+            masks[output.index()] = masks::behind(space, edge, candidate, self.device)?;
+        }
         for point in points {
             let width = match point.end {
                 End::Source => from,
@@ -121,7 +150,7 @@ impl Net {
             {
                 Some(Packing::new(space, sum, self.device)?)
             }
-            Width::Sum(_) | Width::Choice(_) => None,
+            Width::Sum(_) | Width::Choice(_) | Width::Branch(_) | Width::Max(_) => None,
         };
         Ok(Branch { module: Module::new(&network, self.device, seed)?, masks, packing })
     }
@@ -136,9 +165,10 @@ impl Net {
         &self.sizes
     }
 
-    /// By slot the channels of every width, where widths are searched and each choice takes one option for certain.
+    /// By slot the channels of every width, where widths are searched and each choice takes one option for certain; never
+    /// where joins project, whose branches are brought to one width by masks alone.
     pub(super) fn certain(&self, space: &Space, widths: &[Vec<f64>]) -> Option<Vec<u64>> {
-        if !self.searched {
+        if !self.searched || space.projects() {
             return None;
         }
         let certain = |weights: &Vec<f64>| {
@@ -219,15 +249,19 @@ impl Net {
 
     /// The pass of `images` `[batch, 3, height, width]` under `mixing`.
     pub(super) fn forward(&self, space: &Space, images: &Tensor, mixing: &Mixing<'_>) -> Result<Pass, SupernetError> {
-        let alive = mixing.alive(space);
+        let alive = &mixing.alive;
         let mut pass = Pass::new(space, images);
         for place in 1..space.joins.len() {
             let join = &space.joins[place];
             let (sum, mask) = match join.merge {
                 _ if !alive[place] => (None, None),
                 Merge::Sum => {
-                    let mask = mixing.masks[space.slot(join.width)].as_ref();
-                    (self.sum(space, place, &alive, mixing, &mut pass)?, mask)
+                    let mask = match join.width {
+                        Width::Choice(_) | Width::Sum(_) => mixing.masks[space.slot(join.width)].as_ref(),
+                        // Its edges are masked already.
+                        Width::Branch(_) | Width::Max(_) => None,
+                    };
+                    (self.sum(space, place, alive, mixing, &mut pass)?, mask)
                 }
                 // Its parts are masked already.
                 Merge::Concatenate => (Some(self.concatenation(space, place, mixing, &mut pass)?), None),
@@ -372,9 +406,14 @@ impl Branch {
         let packed = self.packing.as_ref().map(|packing| packing.apply(x, &mixing.widths));
         self.module.forward(packed.as_ref().unwrap_or(x), Phase::Batch, |node, value| match &self.masks[node.index()] {
             None => value,
-            Some(mask) => masks::apply(&value, &mask.at(&mixing.widths)),
+            Some(mask) => masks::apply(&value, &mask.at(&mixing.opening())),
         })
     }
+}
+
+/// What stands for `candidate` in a supernet, where a projection is none: the channels of a branch, noughts behind them.
+pub(super) fn unprojected(candidate: &Candidate) -> &Candidate {
+    if *candidate == Candidate::Project { &Candidate::Identity } else { candidate }
 }
 
 /// A weighted sum under way, in one tensor of its own from the second term on.

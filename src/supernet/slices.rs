@@ -31,7 +31,7 @@ impl Fitted {
         candidate: &Candidate,
         sizes: Sizes<'_>,
     ) -> Result<Self, SupernetError> {
-        let ends = space.ends(edge);
+        let ends = space.ends_of(edge, candidate);
         let [in_width, out_width] = ends.map(|width| sizes.to[space.slot(width)]);
         let (network, points) = space.fragment_with_masks(edge, candidate, in_width, out_width)?;
         let is_plain = |width: &Width| matches!(width, Width::Choice(_));

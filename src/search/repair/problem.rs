@@ -63,39 +63,57 @@ impl Problem<'_> {
         (0..scores.len()).filter(|&option| scores[option] > f64::NEG_INFINITY)
     }
 
-    /// `choices` with the options of the widths that follow from them behind, so that there is one for every slot.
+    /// `choices` with the options of what follows from them behind, so that there is one for every slot: widths, then the
+    /// pairs of projections.
     pub(super) fn with_sums<'c>(&self, choices: &'c [usize]) -> Cow<'c, [usize]> {
-        let widths = &choices[self.space.operators.len()..];
-        self.extended(choices, |sum| sum.option(widths))
+        let (operators, widths) = choices.split_at(self.space.operators.len());
+        let followers = || {
+            let found = self.space.followers(|id| Some(operators[id.0]), |id| Some(widths[id.0]));
+            found.into_iter().map(|option| option.expect("every choice is decided")).collect()
+        };
+        self.extended(choices, |sum| sum.option(widths), followers)
     }
 
-    /// As [`Problem::with_sums`], where not all is decided: the width that follows is where all its parts are.
+    /// As [`Problem::with_sums`], where not all is decided: what follows is where all that it follows from is.
     pub(super) fn decided_with_sums<'c>(&self, decided: &'c [Option<usize>]) -> Cow<'c, [Option<usize>]> {
-        let widths = &decided[self.space.operators.len()..];
-        self.extended(decided, |sum| {
+        let (operators, widths) = decided.split_at(self.space.operators.len());
+        let of_sum = |sum: &WidthSum| {
             let is_decided = sum.parts().iter().all(|part| widths[part.0].is_some());
             let chosen = || widths.iter().map(|option| option.unwrap_or_default()).collect::<Vec<usize>>();
             is_decided.then(|| sum.option(&chosen()))
-        })
+        };
+        self.extended(decided, of_sum, || self.space.followers(|id| operators[id.0], |id| widths[id.0]))
     }
 
-    fn extended<'c, T: Clone>(&self, choices: &'c [T], of: impl Fn(&WidthSum) -> T) -> Cow<'c, [T]> {
+    fn extended<'c, T: Clone>(
+        &self,
+        choices: &'c [T],
+        of_sum: impl Fn(&WidthSum) -> T,
+        followers: impl Fn() -> Vec<T>,
+    ) -> Cow<'c, [T]> {
+        let followers = if self.space.projects() { followers() } else { Vec::new() };
         match self.space.sums.as_slice() {
-            [] => Cow::Borrowed(choices),
-            sums => Cow::Owned(choices.iter().cloned().chain(sums.iter().map(of)).collect()),
+            [] if followers.is_empty() => Cow::Borrowed(choices),
+            sums => Cow::Owned(choices.iter().cloned().chain(sums.iter().map(of_sum)).chain(followers).collect()),
         }
     }
 
-    /// Number of options of the width in `slot`.
+    /// Number of options in `slot`.
     pub(super) fn slot_options(&self, slot: usize) -> usize {
+        if let Some(follower) = slot.checked_sub(self.space.first_follower()) {
+            return self.space.follower_options().nth(follower).expect("a slot of the space");
+        }
         match slot.checked_sub(self.space.widths.len()) {
             None => self.space.widths[slot].options.len(),
             Some(sum) => self.space.sums[sum].options().len(),
         }
     }
 
-    /// Options of the width in `slot` that may be taken, or follow from what may be.
+    /// Options in `slot` that may be taken, or follow from what may be; all where operators have a say.
     pub(super) fn slot_allowed(&self, slot: usize) -> Vec<usize> {
+        if slot >= self.space.first_follower() {
+            return (0..self.slot_options(slot)).collect();
+        }
         let operators = self.space.operators.len();
         let Some(sum) = slot.checked_sub(self.space.widths.len()) else {
             return self.allowed(operators + slot).collect();

@@ -3,6 +3,7 @@
 //! The forward pass lays up what the backward pass needs; the backward pass goes through the edges in reverse, frees that,
 //! and lays up the gradients of weights. The fullest moment lies between, and is found by going through it.
 
+use super::super::net::unprojected;
 use super::kept::Kept;
 use crate::network::NetworkError;
 use crate::search::{Paths, Stage};
@@ -105,17 +106,22 @@ impl Inventory {
         };
         let mut edges = Vec::with_capacity(space.edges.len());
         for edge in &space.edges {
-            let [from, to] = space.ends(edge);
             let kept = |candidate: &Candidate| -> Result<Option<Kept>, NetworkError> {
                 if *candidate == Candidate::Zero {
                     return Ok(None);
                 }
+                let [from, to] = space.ends_of(edge, candidate);
+                let candidate = unprojected(candidate);
                 let (network, points) = space.fragment_with_masks(edge, candidate, channels(from), channels(to))?;
                 let follows = |end: End| match end {
                     End::Source => masked(from),
                     End::Target => masked(to),
                 };
-                let masks: Vec<_> = points.iter().filter(|point| follows(point.end)).map(|point| point.node).collect();
+                let mut masks: Vec<_> =
+                    points.iter().filter(|point| follows(point.end)).map(|point| point.node).collect();
+                if space.own_width(edge, candidate).is_some_and(|own| masked(own.into())) {
+                    masks.push(network.output());
+                }
                 let kept = Kept::of(&network, &masks);
                 let packs =
                     candidate.copies(edge.stride) && matches!(from, Width::Sum(_)) && from != to && masked(from);

@@ -53,6 +53,8 @@ fn chain_of(options: &[u64], each: usize) -> Space {
         input: Shape::new(&[128, 32, 32]).unwrap(),
         classes: 1,
         sums: Vec::new(),
+        branches: Vec::new(),
+        maxima: Vec::new(),
         joins: joins.collect(),
         widths: (0..sides.len()).map(width).collect(),
         operators: vec![OperatorChoice { name: "conv".to_owned(), candidates: vec![conv] }],
