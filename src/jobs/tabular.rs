@@ -307,6 +307,7 @@ impl Run<'_> {
             peak_memory_bytes: Bytes(0),
             search_peak_memory_bytes: None,
             accuracy: Accuracy { validation: None, test: Some(1.0 - self.tabular.rows()[place].error) },
+            test_loss: None,
             accelerator: job.accelerator.name.clone(),
             latency_ms: total.latency_ms,
             mapping_utilization: total.mapping_utilization,

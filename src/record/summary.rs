@@ -33,6 +33,9 @@ pub struct Summary {
     pub search_peak_memory_bytes: Option<Bytes>,
     /// Accuracies of the trained network, fractions.
     pub accuracy: Accuracy,
+    /// Mean cross-entropy on the test images, without smoothing, nats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_loss: Option<f64>,
     /// Name of the accelerator.
     pub accelerator: String,
     /// Latency at batch 1, ms.

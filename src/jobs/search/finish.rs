@@ -115,8 +115,9 @@ impl Finish<'_> {
             search_peak_memory_bytes: Some(checkpoint.search_peak_memory_bytes).filter(|peak| peak.0 > 0),
             accuracy: Accuracy {
                 validation: trained.and_then(|trained| trained.validation),
-                test: trained.and_then(|trained| trained.test),
+                test: trained.and_then(|trained| trained.test).map(|test| test.accuracy),
             },
+            test_loss: trained.and_then(|trained| trained.test).map(|test| test.loss),
             accelerator: job.accelerator.name.clone(),
             latency_ms: one.total.latency_ms,
             mapping_utilization: one.total.mapping_utilization,

@@ -6,7 +6,7 @@ use super::{Run, SearchJobError, TrainingImages};
 use crate::network::Network;
 use crate::record::{Place, Rollback, Stage};
 use crate::search::ROLLBACK_FACTOR;
-use crate::train::{Outcome, Recipe, TrainError, TrainPlace, Trainer};
+use crate::train::{Evaluation, Outcome, Recipe, TrainError, TrainPlace, Trainer};
 
 /// A network after training.
 pub(super) struct Trained {
@@ -14,8 +14,8 @@ pub(super) struct Trained {
     pub(super) finished: bool,
     /// Accuracy on the selection split, where it was held out.
     pub(super) validation: Option<f64>,
-    /// Accuracy on the test images.
-    pub(super) test: Option<f64>,
+    /// Loss and accuracy on the test images.
+    pub(super) test: Option<Evaluation>,
     /// Weights by name.
     pub(super) weights: Vec<(String, tch::Tensor)>,
 }
@@ -134,12 +134,11 @@ impl Training<'_> {
 
     fn judged(&self, trainer: &Trainer<'_>) -> Result<Trained, SearchJobError> {
         let trained = self.recipe.epochs > 0;
-        let accuracy = |split: &[i64]| trainer.evaluate(split).map(|evaluation| evaluation.accuracy);
         let (held_out, tested) = (trained && self.holds_out(), trained && self.role == Role::Final);
         Ok(Trained {
             finished: true,
-            validation: held_out.then(|| accuracy(&self.run.splits.selection)).transpose()?,
-            test: tested.then(|| accuracy(&self.run.splits.test)).transpose()?,
+            validation: held_out.then(|| trainer.evaluate(&self.run.splits.selection)).transpose()?.map(|it| it.accuracy),
+            test: tested.then(|| trainer.evaluate(&self.run.splits.test)).transpose()?,
             weights: trainer.weights(),
         })
     }
