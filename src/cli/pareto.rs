@@ -12,6 +12,7 @@ use crate::network::Network;
 use crate::pareto::{self, Front, Pick, Point, Reference, Table};
 use crate::report::Networks;
 
+use super::numbers::counted;
 use super::{End, Notes};
 
 const EXAMPLES: &str = "\
@@ -157,7 +158,7 @@ fn write(out: &Path, found: &Found, notes: Notes) -> anyhow::Result<()> {
     jobs::write_fronts(out, &found.fronts)?.iter().for_each(|path| wrote(path));
     if let Some(networks) = &found.networks {
         let folder = jobs::write_networks(out, networks)?;
-        notes.line(&format!("wrote {}: {} networks", folder.display(), networks.len()));
+        notes.line(&format!("wrote {}: {}", folder.display(), counted(networks.len(), "network")));
         return Ok(());
     }
     let picked: Vec<&Point> = found.said.iter().filter_map(|said| said.pick.as_ref()?.point.as_ref()).collect();

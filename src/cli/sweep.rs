@@ -10,7 +10,7 @@ use crate::jobs::sweep::{
     told_failure, written,
 };
 
-use super::numbers::{digits, grouped};
+use super::numbers::{counted, digits, grouped};
 use super::progress::Bars;
 use super::search::DeviceArg;
 use super::shell::word;
@@ -205,7 +205,12 @@ fn text(sweep: &Sweep, records: &Records) -> String {
     .filter(|(count, _)| *count > 0)
     .map(|(count, what)| format!("{count} {what}"))
     .collect();
-    text.push_str(&format!("\n{} runs: {}; in {}\n", summary.runs, counts.join(", "), sweep.out().display()));
+    text.push_str(&format!(
+        "\n{}: {}; in {}\n",
+        counted(summary.runs, "run"),
+        counts.join(", "),
+        sweep.out().display()
+    ));
     for failure in &summary.failed {
         text.push_str(&format!("{}\n", told_failure(sweep.out(), failure)));
     }
@@ -257,8 +262,8 @@ fn runs(plan: &Plan, records: &[RunRecord]) -> String {
 
 /// `objective.lambda (3 values) and 2 seeds`.
 fn over(plan: &Plan) -> String {
-    let values = plan.grid.iter().map(|grid| format!("{} ({} values)", grid.key, grid.values.len()));
-    let seeds = format!("{} seeds", plan.seeds.len());
+    let values = plan.grid.iter().map(|grid| format!("{} ({})", grid.key, counted(grid.values.len(), "value")));
+    let seeds = counted(plan.seeds.len(), "seed");
     values.chain([seeds]).collect::<Vec<_>>().join(" x ")
 }
 
@@ -311,8 +316,8 @@ fn foretold(sweep: &Sweep, args: &Args) -> anyhow::Result<String> {
     text.push_str(&table(&Columns { header: &header, left: &[0, 1], name: 0 }, rows));
     let threads = sweep.plan().means.threads.unwrap_or(1);
     text.push_str(&format!(
-        "\n{} runs in {}, {} left, {at_once} at a time with threads {threads}\n",
-        records.runs.len(),
+        "\n{} in {}, {} left, {at_once} at a time with threads {threads}\n",
+        counted(records.runs.len(), "run"),
         sweep.out().display(),
         left.len()
     ));

@@ -137,7 +137,10 @@ impl Training<'_> {
         let (held_out, tested) = (trained && self.holds_out(), trained && self.role == Role::Final);
         Ok(Trained {
             finished: true,
-            validation: held_out.then(|| trainer.evaluate(&self.run.splits.selection)).transpose()?.map(|it| it.accuracy),
+            validation: held_out
+                .then(|| trainer.evaluate(&self.run.splits.selection))
+                .transpose()?
+                .map(|it| it.accuracy),
             test: tested.then(|| trainer.evaluate(&self.run.splits.test)).transpose()?,
             weights: trainer.weights(),
         })
