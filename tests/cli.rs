@@ -1055,8 +1055,8 @@ mod table {
             folder.path(),
             &["pareto", "--table", "table.csv", "--space", "nas-bench-macro", "--accel", "tpu-v2"],
         );
-        let wanted = "warning: 1 rows have no `mean_acc` and are left out: line 3\n\
-            warning: 1 rows repeat another, and the first counts: line 4 (as 2)\n";
+        let wanted = "warning: 1 row has no `mean_acc` and is left out: line 3\n\
+            warning: 1 row repeats another, and the first counts: line 4 (as 2)\n";
         assert_eq!((ran.code, ran.stderr.as_str()), (1, wanted));
     }
 }
@@ -1211,13 +1211,52 @@ mod check {
     }
 
     #[test]
+    fn what_runs_and_sweeps_write_is_checked_by_its_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            fs::write(&file, text).unwrap();
+            let ran = systole(&["check", &file.display().to_string()]);
+            (ran.code, (ran.stdout + &ran.stderr).replace(&format!("{}/", folder.path().display()), ""))
+        };
+        let plan = r#"{"version": 1, "name": "demo", "grid": [{"key": "a", "values": [1, 2]}], "seeds": [0], "means": {},
+            "runs": [{"name": "a-1_s0", "set": {"a": 1}, "seed": 0}, {"name": "a-2_s0", "set": {"a": 2}, "seed": 0}]}"#;
+        let told = "sweep.json: sweep\n  of job `demo`: 2 runs over 1 key and 1 seed\n";
+        assert_eq!(check("sweep.json", plan), (0, told.to_owned()));
+        let missing = plan.replace("[1, 2]", "[1, 2, 3]");
+        let told = "error: sweep.json: runs: grid and seeds make 3, got 2\n";
+        assert_eq!(check("sweep.json", &missing), (2, told.to_owned()));
+        let (code, told) = check("sweep.json", &plan.replace("\"seed\": 0}]", "\"sed\": 0}]"));
+        assert!(
+            code == 2 && told.starts_with("error: sweep.json:2:") && told.contains("unknown field `sed`"),
+            "{told}"
+        );
+        let (code, told) = check("history.jsonl", "{\"stage\": 7}\n");
+        assert!(code == 2 && told.starts_with("error: history.jsonl:1:"), "{told}");
+        let (code, told) = check("history.jsonl", "");
+        assert_eq!((code, told.as_str()), (0, "history.jsonl: history\n  0 records, without an end\n"));
+        let small = systole(&["estimate", SMALL, "--accel", "tpu-v1", "--json"]).stdout;
+        let (code, told) = check("estimate.json", &small);
+        assert!(
+            code == 0 && told.starts_with("estimate.json: estimate\n  `") && told.ends_with("on tpu-v1\n"),
+            "{told}"
+        );
+    }
+
+    #[test]
     fn json_files_are_refused_with_what_is_taken() {
-        let ran = systole(&["check", "tests/golden/small.json"]);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("other.json");
+        fs::write(&file, "{\"services\": 1}").unwrap();
+        let ran = systole(&["check", &file.display().to_string()]);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
         assert_eq!(
             ran.stderr,
-            "error: tests/golden/small.json: a JSON file, which `check` does not take: it takes .yaml or .yml (network, \
-             accelerator, job or architecture) and .csv (SCALE-Sim topology)\n"
+            format!(
+                "error: {}: of JSON files `check` takes estimate.json, a run's summary.json, history.jsonl and sweep.json; this \
+                 one has the keys of none of them\n",
+                file.display()
+            )
         );
         assert!(systole(&["check", "no.json"]).stderr.starts_with("error: no.json: No such file"));
     }
@@ -1418,7 +1457,7 @@ mod schema {
 
     #[test]
     fn every_kind_has_one_that_names_its_fields() {
-        for kind in ["network", "accelerator", "job", "architecture", "estimate", "comparison", "summary"] {
+        for kind in ["network", "accelerator", "job", "architecture", "estimate", "comparison", "summary", "sweep"] {
             let schema = schema(kind);
             assert!(schema["$schema"].is_string() && schema["properties"].is_object(), "{kind}: {schema}");
         }

@@ -368,6 +368,7 @@ fn macro_fronts(file: &Path) -> Result<(), Box<dyn Error>> {
         timing: None,
         reference: None,
         co_search: None,
+        shown: false,
     };
     let strings = Strings::load("nas-bench-macro")?;
     for (front, named) in jobs::pareto_table(&request)?.fronts.iter().zip(&accelerators) {

@@ -11,14 +11,16 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
-use systole::pareto::{Point, fronts};
+use systole::jobs::{NamedAccelerator, Strings, TableRequest, pareto_table, write_report};
+use systole::pareto::{Point, Table, fronts};
 use systole::report::{Details, Picture, Report};
 
 type Outcome = Result<(), Box<dyn Error>>;
 type Check = fn(&mut Browser, &Path) -> Outcome;
 
-const CHECKS: [(&str, Check); 3] = [
+const CHECKS: [(&str, Check); 4] = [
     ("ten_thousand_points_are_sorted_hovered_and_opened", ten_thousand_points),
+    ("a_point_of_a_table_shows_its_layers_and_opens_its_network", point_of_a_table),
     ("names_of_files_run_nothing_and_a_run_shows_its_network", hostile_names),
     ("the_page_follows_the_colour_scheme_and_fits_a_narrow_screen", schemes_and_widths),
 ];
@@ -201,7 +203,7 @@ fn shown(browser: &mut Browser, folder: &Path, points: Vec<Point>, details: Vec<
     let fronts = fronts(points, None)?;
     let title = "Accuracy and <i>latency</i>".to_owned();
     let notes = vec!["a note <b>of</b> a run".to_owned()];
-    let page = Report { title, lead: String::new(), fronts: &fronts, details, notes }.html();
+    let page = Report { title, lead: String::new(), fronts: &fronts, details, networks: None, notes }.html();
     let file = folder.join("page.html");
     std::fs::write(&file, page)?;
     browser.open(&file)
@@ -259,6 +261,33 @@ fn ten_thousand_points(browser: &mut Browser, folder: &Path) -> Outcome {
     browser.eval(filter)?;
     // arch999 and arch9990 to arch9999
     browser.holds("document.querySelectorAll('#points tbody tr').length", &json!(11))
+}
+
+fn point_of_a_table(browser: &mut Browser, folder: &Path) -> Outcome {
+    let table = folder.join("table.csv");
+    std::fs::write(&table, "arch,mean_acc\n00000000,60\n11111111,90\n01201201,80\n")?;
+    let request = TableRequest {
+        table,
+        column: Table::ACCURACY.to_owned(),
+        space: "nas-bench-macro".to_owned(),
+        accelerators: &[NamedAccelerator::load("tpu-v2", None)?, NamedAccelerator::load("small-32x32", None)?],
+        timing: None,
+        reference: None,
+        co_search: None,
+        shown: true,
+    };
+    let outcome = pareto_table(&request)?;
+    let file = folder.join("page.html");
+    write_report(&file, &outcome.fronts, outcome.shown, &outcome.warnings)?;
+    browser.open(&file)?;
+    let yaml = Strings::load("nas-bench-macro")?.network("01201201")?.to_yaml();
+    let button = "[...document.querySelectorAll('#points td button')].filter(b => b.textContent === '01201201')";
+    browser.holds(&format!("{button}.length"), &json!(2))?;
+    browser.eval(&format!("{button}[1].focus()"))?;
+    browser.holds("document.querySelectorAll('#tip .bar').length", &json!(8))?;
+    browser.eval(&format!("{button}[1].click()"))?;
+    browser.holds("document.getElementById('details-title').textContent", &json!("01201201"))?;
+    browser.holds("document.querySelector('#details pre').textContent", &json!(yaml))
 }
 
 fn hostile_names(browser: &mut Browser, folder: &Path) -> Outcome {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::jobs::{
-    self, AcceleratorFacts, ArchitectureFacts, Checked, Derived, JobFacts, NetworkFacts, SchemaKind, TopologyFacts,
-    Verdict,
+    self, AcceleratorFacts, ArchitectureFacts, Checked, Derived, JobFacts, NetworkFacts, RecordFacts, SchemaKind,
+    TopologyFacts, Verdict,
 };
 use crate::space::{Extent, Extremes};
 
@@ -26,11 +26,12 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Files: a network, an accelerator, a job, an architecture (held against the job of its space, if that is given
-    /// as well), or SCALE-Sim's: a topology (.csv) or a configuration (.cfg)
+    /// as well), what runs and sweeps write (estimate.json, summary.json, history.jsonl, sweep.json), or SCALE-Sim's: a
+    /// topology (.csv) or a configuration (.cfg)
     #[arg(required_unless_present = "schema", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Print the JSON Schema of a kind instead: network, accelerator, job, architecture, estimate, comparison,
-    /// history or summary
+    /// history, summary or sweep
     #[arg(long, value_name = "KIND", conflicts_with = "files")]
     schema: Option<SchemaKind>,
 }
@@ -60,6 +61,7 @@ fn text(verdict: &Verdict) -> String {
         Verdict::Job(facts) => job(facts),
         Verdict::Architecture(facts) => architecture(facts),
         Verdict::Topology(TopologyFacts { layers }) => format!("SCALE-Sim topology of {layers} layers"),
+        Verdict::Record(RecordFacts { kind, told }) => format!("{}\n  {told}", kind.name()),
     }
 }
 

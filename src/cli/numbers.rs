@@ -81,9 +81,19 @@ pub(super) fn power_of_ten(log10: f64) -> String {
     format!("{mantissa:.1}e{exponent}")
 }
 
+/// `1 run` or `2,000 runs`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{} {what}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_a_thing_is_not_several() {
+        assert_eq!([0, 1, 2000].map(|count| counted(count, "run")), ["0 runs", "1 run", "2,000 runs"]);
+    }
 
     #[test]
     fn counts_are_grouped_and_shortened() {

@@ -10,7 +10,9 @@ use crate::jobs::{
 };
 use crate::network::Network;
 use crate::pareto::{self, Front, Pick, Point, Reference, Table};
+use crate::report::Networks;
 
+use super::numbers::counted;
 use super::{End, Notes};
 
 const EXAMPLES: &str = "\
@@ -85,6 +87,8 @@ struct Found {
     said: Vec<Said>,
     /// The networks of a table's fronts.
     networks: Option<Vec<Network>>,
+    /// Networks and layers of a table's points, for a report.
+    shown: Option<Networks>,
     warnings: Vec<String>,
     left_out: usize,
 }
@@ -95,7 +99,7 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
         (Some(_) | None, _) => of_runs(&args)?,
     };
     if let Some(path) = &args.report {
-        jobs::write_report(path, &found.fronts, &found.warnings)?;
+        jobs::write_report(path, &found.fronts, found.shown.take(), &found.warnings)?;
         notes.line(&format!("wrote {}", path.display()));
     }
     for warning in &found.warnings {
@@ -125,7 +129,7 @@ fn of_runs(args: &Args) -> anyhow::Result<Found> {
     let request = ParetoRequest { folders: args.folders.clone(), reference: args.reference };
     let ParetoOutcome { fronts, warnings, left_out } = jobs::pareto(&request)?;
     let said = vec![Said::default(); fronts.len()];
-    Ok(Found { fronts, said, networks: None, warnings, left_out })
+    Ok(Found { fronts, said, networks: None, shown: None, warnings, left_out })
 }
 
 fn of_table(table: &Path, space: &str, args: &Args, notes: Notes) -> anyhow::Result<Found> {
@@ -143,9 +147,10 @@ fn of_table(table: &Path, space: &str, args: &Args, notes: Notes) -> anyhow::Res
         timing: args.timing,
         reference: args.reference,
         co_search: args.co_search.clone(),
+        shown: args.report.is_some(),
     };
-    let TableOutcome { fronts, said, networks, warnings, left_out } = jobs::pareto_table(&request)?;
-    Ok(Found { fronts, said, networks: Some(networks), warnings, left_out })
+    let TableOutcome { fronts, said, networks, shown, warnings, left_out } = jobs::pareto_table(&request)?;
+    Ok(Found { fronts, said, networks: Some(networks), shown, warnings, left_out })
 }
 
 fn write(out: &Path, found: &Found, notes: Notes) -> anyhow::Result<()> {
@@ -153,7 +158,7 @@ fn write(out: &Path, found: &Found, notes: Notes) -> anyhow::Result<()> {
     jobs::write_fronts(out, &found.fronts)?.iter().for_each(|path| wrote(path));
     if let Some(networks) = &found.networks {
         let folder = jobs::write_networks(out, networks)?;
-        notes.line(&format!("wrote {}: {} networks", folder.display(), networks.len()));
+        notes.line(&format!("wrote {}: {}", folder.display(), counted(networks.len(), "network")));
         return Ok(());
     }
     let picked: Vec<&Point> = found.said.iter().filter_map(|said| said.pick.as_ref()?.point.as_ref()).collect();

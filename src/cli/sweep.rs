@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::jobs::progress::Progress;
 use crate::jobs::sweep::{
-    Forecast, Means, Plan, PointSummary, Records, RunRecord, RunState, Spread, Sweep, SweepRequest, told_failure,
-    written,
+    Forecast, Means, Plan, PointSummary, Records, RunRecord, RunState, Spread, Sweep, SweepRequest, TableMeans,
+    told_failure, written,
 };
 
-use super::numbers::{digits, grouped};
+use super::numbers::{counted, digits, grouped};
 use super::progress::Bars;
 use super::search::DeviceArg;
 use super::shell::word;
@@ -24,6 +24,7 @@ Examples:
   systole sweep search-spaces/cifar10-small.yaml --data DIR --grid objective.lambda=0.02,0.08 --seeds 0,1,2 --jobs 2
   systole sweep search-spaces/demo.yaml --seeds 0,1,2 --out shared/demo --print-commands | xargs -d '\\n' -n 1 -P 4 bash -c
   systole sweep search-spaces/demo.yaml --out shared/demo --collect
+  systole sweep search-spaces/nas-bench-macro.yaml --table benchmark.csv --evaluations 400 --grid search.method=evolution,nsga-2 --seeds 0,1,2
 
 The same call again goes on where it was stopped; a call with more values or seeds adds runs.";
 
@@ -67,9 +68,25 @@ pub(super) struct Args {
     /// Threads of each run; the cores shared among the runs at a time where absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     threads: Option<u32>,
+    /// Let every run search this table of a benchmark instead of training: columns `arch` and an accuracy in percent
+    #[arg(long, value_name = "FILE.csv", requires = "evaluations", conflicts_with = "data")]
+    table: Option<PathBuf>,
+    /// Most look-ups of each run in the table
+    #[arg(long, value_name = "N", requires = "table", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    evaluations: Option<u32>,
+    /// Column of the table's accuracies, mean_acc where absent
+    #[arg(long, value_name = "C", requires = "table")]
+    accuracy_column: Option<String>,
+    /// Corner of each run's hypervolume share on the table: an error (a fraction) and a latency in ms
+    #[arg(long, value_name = "ERROR,MS", requires = "table", value_parser = reference)]
+    reference: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+fn reference(text: &str) -> Result<String, String> {
+    super::pareto::reference(text).map(|_| text.to_owned())
 }
 
 fn device(text: &str) -> Result<String, String> {
@@ -118,7 +135,9 @@ pub(super) fn run(args: &Args, notes: Notes) -> anyhow::Result<End> {
         records.write(sweep.out(), sweep.plan())?;
         return ended(&sweep, &records, (args, notes));
     }
-    let program = process::searcher()?;
+    // Tables are searched without training.
+    let table = sweep.plan().means.table.is_some();
+    let program = if table { std::env::current_exe()? } else { process::searcher()? };
     let mut progress = Runs(Bars::new(notes)?);
     let records = sweep.run(&program, &mut progress)?;
     progress.0.finish();
@@ -133,10 +152,21 @@ fn request(args: &Args) -> SweepRequest {
         set: args.set.clone(),
         grid: args.grid.clone(),
         seeds: args.seeds.clone(),
-        means: Means { data: args.data.clone(), device: args.device.clone(), threads: args.threads },
+        means: means(args),
         jobs: args.jobs,
         out: args.out.clone(),
     }
+}
+
+fn means(args: &Args) -> Means {
+    let Args { data, device, threads, table, evaluations, accuracy_column, reference, .. } = args;
+    let table = table.clone().zip(*evaluations).map(|(file, evaluations)| TableMeans {
+        file,
+        evaluations,
+        accuracy_column: accuracy_column.clone(),
+        reference: reference.clone(),
+    });
+    Means { data: data.clone(), device: device.clone(), threads: *threads, table }
 }
 
 /// Prints how the sweep stands.
@@ -175,7 +205,12 @@ fn text(sweep: &Sweep, records: &Records) -> String {
     .filter(|(count, _)| *count > 0)
     .map(|(count, what)| format!("{count} {what}"))
     .collect();
-    text.push_str(&format!("\n{} runs: {}; in {}\n", summary.runs, counts.join(", "), sweep.out().display()));
+    text.push_str(&format!(
+        "\n{}: {}; in {}\n",
+        counted(summary.runs, "run"),
+        counts.join(", "),
+        sweep.out().display()
+    ));
     for failure in &summary.failed {
         text.push_str(&format!("{}\n", told_failure(sweep.out(), failure)));
     }
@@ -227,8 +262,8 @@ fn runs(plan: &Plan, records: &[RunRecord]) -> String {
 
 /// `objective.lambda (3 values) and 2 seeds`.
 fn over(plan: &Plan) -> String {
-    let values = plan.grid.iter().map(|grid| format!("{} ({} values)", grid.key, grid.values.len()));
-    let seeds = format!("{} seeds", plan.seeds.len());
+    let values = plan.grid.iter().map(|grid| format!("{} ({})", grid.key, counted(grid.values.len(), "value")));
+    let seeds = counted(plan.seeds.len(), "seed");
     values.chain([seeds]).collect::<Vec<_>>().join(" x ")
 }
 
@@ -281,8 +316,8 @@ fn foretold(sweep: &Sweep, args: &Args) -> anyhow::Result<String> {
     text.push_str(&table(&Columns { header: &header, left: &[0, 1], name: 0 }, rows));
     let threads = sweep.plan().means.threads.unwrap_or(1);
     text.push_str(&format!(
-        "\n{} runs in {}, {} left, {at_once} at a time with threads {threads}\n",
-        records.runs.len(),
+        "\n{} in {}, {} left, {at_once} at a time with threads {threads}\n",
+        counted(records.runs.len(), "run"),
         sweep.out().display(),
         left.len()
     ));

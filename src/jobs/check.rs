@@ -1,5 +1,7 @@
 //! `check`: what a file is and what it holds, or what is wrong with it.
 
+mod records;
+
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -13,7 +15,10 @@ use crate::estimate::{EstimateError, Target};
 use crate::import::onnx::Options;
 use crate::load::{self, LoadError};
 use crate::network::Network;
+use crate::record::RecordError;
 use crate::space::{Architecture, ArchitectureFile, DeriveError, Extent, ExtentError, Space};
+
+pub use records::RecordFacts;
 
 /// A file that was checked.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ pub enum Verdict {
     Architecture(ArchitectureFacts),
     /// A SCALE-Sim topology.
     Topology(TopologyFacts),
+    /// What a run or a sweep wrote.
+    Record(RecordFacts),
 }
 
 /// What is worth knowing of a network.
@@ -126,10 +133,14 @@ pub enum CheckError {
     #[error("{origin}: {source}")]
     Estimate { origin: String, source: Box<EstimateError> },
     #[error(
-        "{}: a JSON file, which `check` does not take: it takes .yaml or .yml (network, accelerator, job or architecture) and \
-         .csv (SCALE-Sim topology)", path.display()
+        "{}: of JSON files `check` takes estimate.json, a run's summary.json, history.jsonl and sweep.json; this one has the keys \
+         of none of them", path.display()
     )]
     Json { path: PathBuf },
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("{}: {reason}", path.display())]
+    Plan { path: PathBuf, reason: String },
 }
 
 /// Checks every file, in the order given. Architectures are held against the job of their space among the files.
@@ -150,7 +161,11 @@ pub fn check(paths: &[PathBuf]) -> Vec<Checked> {
 fn job_of(verdict: &Verdict) -> Option<&Job> {
     match verdict {
         Verdict::Job(facts) => Some(&facts.job),
-        Verdict::Network(_) | Verdict::Accelerator(_) | Verdict::Architecture(_) | Verdict::Topology(_) => None,
+        Verdict::Network(_)
+        | Verdict::Accelerator(_)
+        | Verdict::Architecture(_)
+        | Verdict::Topology(_)
+        | Verdict::Record(_) => None,
     }
 }
 
@@ -160,8 +175,7 @@ fn one(path: &Path) -> Result<Verdict, CheckError> {
         return foreign(path);
     }
     if has("json") || has("jsonl") {
-        load::text(path)?;
-        return Err(CheckError::Json { path: path.to_owned() });
+        return records::record(path).map(Verdict::Record);
     }
     if is_scale_sim_config(&path.to_string_lossy()) {
         let NamedAccelerator { accelerator, .. } = NamedAccelerator::load(&path.to_string_lossy(), None)?;

@@ -26,8 +26,8 @@ pub use calibrate::{
     read_rows, write_calibrated,
 };
 pub use check::{
-    AcceleratorFacts, ArchitectureFacts, CheckError, Checked, Derived, JobFacts, NetworkFacts, TopologyFacts, Verdict,
-    check,
+    AcceleratorFacts, ArchitectureFacts, CheckError, Checked, Derived, JobFacts, NetworkFacts, RecordFacts,
+    TopologyFacts, Verdict, check,
 };
 pub use estimate::{Detail, EstimateJobError, EstimateRequest, Model, ModelError, estimate, keep_worst};
 pub use files::{FilesError, Written, shapes, topology};

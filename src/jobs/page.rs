@@ -4,15 +4,20 @@ use std::path::Path;
 
 use crate::pareto::{self, Front, Point};
 use crate::record::{self, RecordError, RunFolder};
-use crate::report::{Details, Pictured, Report};
+use crate::report::{Details, Networks, Pictured, Report};
 
-/// Writes the page of `fronts` to `path`, with `notes` on what they leave out.
+/// Writes the page of `fronts` to `path`, with the `networks` of a table, and `notes` on what they leave out.
 ///
 /// A page of one run shows all pictures of it, a page of several that of each network.
 ///
 /// # Errors
 /// [`RecordError`] where a run folder is gone or the system refuses.
-pub fn write_report(path: &Path, fronts: &[Front], notes: &[String]) -> Result<(), RecordError> {
+pub fn write_report(
+    path: &Path,
+    fronts: &[Front],
+    networks: Option<Networks>,
+    notes: &[String],
+) -> Result<(), RecordError> {
     let points = || fronts.iter().flat_map(Front::points);
     let runs: Vec<&String> = points().filter_map(|point| point.run.as_ref()).collect();
     let pictured = if runs.len() == 1 { Pictured::All } else { Pictured::Network };
@@ -22,7 +27,7 @@ pub fn write_report(path: &Path, fronts: &[Front], notes: &[String]) -> Result<(
         [only] => only.name.clone(),
         _ => "Accuracy and latency".to_owned(),
     };
-    let report = Report { title, lead: lead(fronts), fronts, details: details?, notes: notes.to_vec() };
+    let report = Report { title, lead: lead(fronts), fronts, details: details?, networks, notes: notes.to_vec() };
     record::write(path, report.html().as_bytes())
 }
 
@@ -41,7 +46,9 @@ pub fn write_run_report(folder: &RunFolder) -> Result<(), RecordError> {
     }
     let fronts = pareto::fronts(points, None).unwrap_or_default();
     details.key.clone_from(&key);
-    let report = Report { title: key, lead: lead(&fronts), fronts: &fronts, details: vec![details], notes: Vec::new() };
+    let lead = lead(&fronts);
+    let details = vec![details];
+    let report = Report { title: key, lead, fronts: &fronts, details, networks: None, notes: Vec::new() };
     record::write(&folder.report(), report.html().as_bytes())
 }
 
@@ -102,7 +109,7 @@ mod tests {
         let folders = [("a", "0.5"), ("b", "0.75"), ("c", "null")].map(|(name, acc)| run(above.path(), name, acc));
         let outcome = pareto(&ParetoRequest { folders: folders.to_vec(), reference: None }).unwrap();
         let path = above.path().join("page.html");
-        write_report(&path, &outcome.fronts, &outcome.warnings).unwrap();
+        write_report(&path, &outcome.fronts, None, &outcome.warnings).unwrap();
         let page = std::fs::read_to_string(&path).unwrap();
         assert!(page.contains("c` is left out: its summary.json has neither a test nor a validation accuracy"));
         assert!(page.contains("2 points on tpu-v1") && !page.contains("\"title\":\"history\""));

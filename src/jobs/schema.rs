@@ -5,6 +5,7 @@ use std::str::FromStr;
 use schemars::{Schema, schema_for};
 
 use super::JobFile;
+use super::sweep::Plan;
 use crate::accel::AcceleratorFile;
 use crate::estimate::{Comparison, Estimate};
 use crate::network::NetworkFile;
@@ -30,16 +31,21 @@ pub enum SchemaKind {
     History,
     /// `summary.json`.
     Summary,
+    /// `sweep.json`.
+    Sweep,
 }
 
 /// A name that no schema has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("schema `{0}`: must be one of network, accelerator, job, architecture, estimate, comparison, history, summary")]
+#[error(
+    "schema `{0}`: must be one of network, accelerator, job, architecture, estimate, comparison, history, summary, \
+     sweep"
+)]
 pub struct UnknownSchema(String);
 
 impl SchemaKind {
     /// Every kind, in the order of help texts.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Network,
         Self::Accelerator,
         Self::Job,
@@ -48,6 +54,7 @@ impl SchemaKind {
         Self::Comparison,
         Self::History,
         Self::Summary,
+        Self::Sweep,
     ];
 
     /// Its name on the command line.
@@ -62,6 +69,7 @@ impl SchemaKind {
             Self::Comparison => "comparison",
             Self::History => "history",
             Self::Summary => "summary",
+            Self::Sweep => "sweep",
         }
     }
 }
@@ -86,5 +94,6 @@ pub fn schema(kind: SchemaKind) -> Schema {
         SchemaKind::Comparison => schema_for!(Comparison),
         SchemaKind::History => schema_for!(HistoryRecord),
         SchemaKind::Summary => schema_for!(Summary),
+        SchemaKind::Sweep => schema_for!(Plan),
     }
 }

@@ -65,7 +65,9 @@ fn point_of_run(folder: &Path) -> Result<Result<(Point, Summary), &'static str>,
     };
     let accuracy = summary.accuracy;
     let measured = |value: Option<f64>| value.filter(|value| !value.is_nan());
-    let test = measured(accuracy.test).map(|value| (value, AccuracyFrom::Test));
+    // A search against a table repeats what the table says.
+    let test_images = if summary.table.is_some() { AccuracyFrom::Table } else { AccuracyFrom::Test };
+    let test = measured(accuracy.test).map(|value| (value, test_images));
     let validation = measured(accuracy.validation).map(|value| (value, AccuracyFrom::Validation));
     let Some((accuracy, accuracy_from)) = test.or(validation) else {
         return Ok(Err("its summary.json has neither a test nor a validation accuracy"));
@@ -163,6 +165,17 @@ mod tests {
         let errors: Vec<_> = runs.points.iter().map(|p| (p.name.as_str(), p.error, p.accuracy_from)).collect();
         assert_eq!(errors, [("demo-s0", 0.25, AccuracyFrom::Test), ("demo-s1", 0.5, AccuracyFrom::Validation)]);
         assert_eq!(runs.warnings, ["the runs are of different kinds of accuracy: test, validation"]);
+    }
+
+    #[test]
+    fn the_accuracy_of_a_search_against_a_table_is_the_table_s() {
+        let above = tempfile::tempdir().unwrap();
+        let accuracy = r#"{"validation":null,"test":0.75},"table":{"file":"t.csv","column":"mean_acc","rows":9,
+            "fingerprint":"0","limit":4,"evaluations":4,"rows_read":4,"front":2,"reference_error":0.5,
+            "reference_latency_ms":2.0,"reference_margin":0.05,"hypervolume":0.1,"hypervolume_share":0.5}"#;
+        let folder = make(above.path(), &Run { folder: "a", seed: 0, accuracy });
+        let runs = points_of_runs(&[folder]).unwrap();
+        assert_eq!(runs.points[0].accuracy_from, AccuracyFrom::Table);
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub enum TableError {
         column: String,
     },
     /// No row has an accuracy.
-    #[error("{origin}: a table needs a row with an accuracy, this one has none in {rows} rows")]
+    #[error("{origin}: a table needs a row with an accuracy, this one has none in {rows} row{}", if *.rows == 1 { "" } else { "s" })]
     Empty {
         /// The file.
         origin: String,
@@ -176,16 +176,29 @@ impl Table {
         if !self.empty.is_empty() {
             let lines: Vec<String> = self.empty.iter().map(u64::to_string).collect();
             let named = some_of(&lines);
-            warnings.push(format!("{} rows have no `{}` and are left out: line {named}", lines.len(), self.column));
+            warnings.push(format!(
+                "{} no `{}` and {} left out: line {named}",
+                counted(lines.len(), ["has", "have"]),
+                self.column,
+                if lines.len() == 1 { "is" } else { "are" }
+            ));
         }
         if !self.repeated.is_empty() {
             let lines = self.repeated.iter().map(|again| format!("{} (as {})", again.line, again.first));
             let lines: Vec<String> = lines.collect();
             let named = some_of(&lines);
-            warnings.push(format!("{} rows repeat another, and the first counts: line {named}", lines.len()));
+            warnings.push(format!(
+                "{} another, and the first counts: line {named}",
+                counted(lines.len(), ["repeats", "repeat"])
+            ));
         }
         warnings
     }
+}
+
+/// `1 row` or `2 rows`, and the verb of one or of several.
+fn counted(rows: usize, [one, several]: [&str; 2]) -> String {
+    if rows == 1 { format!("1 row {one}") } else { format!("{rows} rows {several}") }
 }
 
 /// The first few, and how many more there are.
@@ -334,8 +347,8 @@ mod tests {
         assert_eq!(table.empty, [3]);
         assert_eq!(table.repeated, [Repeated { line: 4, first: 2 }]);
         let wanted = [
-            "1 rows have no `mean_acc` and are left out: line 3",
-            "1 rows repeat another, and the first counts: line 4 (as 2)",
+            "1 row has no `mean_acc` and is left out: line 3",
+            "1 row repeats another, and the first counts: line 4 (as 2)",
         ];
         assert_eq!(table.warnings(), wanted);
     }
@@ -354,7 +367,7 @@ mod tests {
         );
         assert_eq!(
             message("arch,mean_acc\n0,\n"),
-            "table.csv: a table needs a row with an accuracy, this one has none in 1 rows"
+            "table.csv: a table needs a row with an accuracy, this one has none in 1 row"
         );
     }
 

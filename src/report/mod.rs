@@ -5,11 +5,13 @@
 //! no other program run. What comes from files is data in it, never markup. Equal records give equal bytes.
 
 mod details;
+mod networks;
 mod page;
 
 use serde::Serialize;
 
 pub use details::{Details, Layer, Picture, Pictured};
+pub use networks::{Networks, Shown};
 
 use crate::pareto::Front;
 
@@ -24,6 +26,9 @@ pub struct Report<'a> {
     pub fronts: &'a [Front],
     /// What more is known of points: of runs by the folder ([`Point::run`](crate::pareto::Point::run)), of others by name.
     pub details: Vec<Details>,
+    /// The networks of points that are of no run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Networks>,
     /// What was left out and what should not be compared, a sentence each.
     pub notes: Vec<String>,
 }

@@ -31,7 +31,14 @@
     return front.points.map((point, place) => ({ ...point, front: number, place, member: members.has(point.name), accuracy: 1 - point.error }));
   });
   const details = new Map(data.details.map((one) => [one.accelerator + "\n" + one.key, one]));
-  const detailsOf = (point) => details.get(point.accelerator + "\n" + (point.run ?? point.name));
+  // Of a table: a pair of a network's place and its layers' places, in lists that hold each part of YAML and each layer once.
+  const unpacked = (point) => {
+    const shown = data.networks?.points[point.front]?.[point.place];
+    if (!shown) return undefined;
+    const { parts, texts, layers } = data.networks;
+    return { facts: [], problems: [], pictures: [], layers: shown[1].map((at) => layers[at]), network: texts[shown[0]].map((at) => parts[at]).join("") };
+  };
+  const detailsOf = (point) => details.get(point.accelerator + "\n" + (point.run ?? point.name)) ?? unpacked(point);
   const stem = (point) => (known(point.seed) && point.name.endsWith("-s" + point.seed) ? point.name.slice(0, -("-s" + point.seed).length) : point.name);
 
   const SERIES = {
@@ -323,7 +330,7 @@
   };
 
   const body = (one) => {
-    if (!one) return [element("p", { className: "faint", textContent: "Nothing more is known of this point: it comes from a table." })];
+    if (!one) return [element("p", { className: "faint", textContent: data.networks ? "This page shows no network of this point: it has many points, and networks of those on a front alone." : "Nothing more is known of this point." })];
     const parts = one.problems.map((problem) => element("p", { textContent: problem }));
     if (one.facts.length) parts.push(element("dl", {}, ...one.facts.map(([name, text]) => element("div", {}, element("dt", { textContent: name }), element("dd", { textContent: text })))));
     parts.push(...layers(one, 12));

@@ -31,7 +31,14 @@ fn report(fronts: &[Front]) -> Report<'_> {
         ..Details::default()
     };
     let notes = HOSTILE.map(str::to_owned).to_vec();
-    Report { title: HOSTILE.concat(), lead: HOSTILE[2].to_owned(), fronts, details: vec![details], notes }
+    Report {
+        title: HOSTILE.concat(),
+        lead: HOSTILE[2].to_owned(),
+        fronts,
+        details: vec![details],
+        networks: None,
+        notes,
+    }
 }
 
 /// The text of the data in a page.
@@ -155,7 +162,9 @@ fn numbers_that_are_none_are_null() {
         bound: crate::estimate::Bound::None,
     };
     let details = vec![Details { layers: vec![layer], ..Details::default() }];
-    let page = Report { title: "t".to_owned(), lead: String::new(), fronts: &[], details, notes: Vec::new() }.html();
+    let page =
+        Report { title: "t".to_owned(), lead: String::new(), fronts: &[], details, networks: None, notes: Vec::new() }
+            .html();
     let value: serde_json::Value = serde_json::from_str(data(&page)).unwrap();
     assert!(value["details"][0]["layers"][0]["utilization"].is_null());
 }

@@ -8,12 +8,16 @@ use rayon::prelude::*;
 use super::co_search::{CoSearch, CoSearchError};
 use super::{Said, TableFacts};
 use crate::accel::{Accelerator, Array, Engine, Timing};
-use crate::estimate::{EstimateError, Priced, Target};
+use crate::estimate::{self, Estimate, EstimateError, Priced, Target};
 use crate::jobs::accelerator::NamedAccelerator;
 use crate::jobs::estimate::{EstimateJobError, timed};
 use crate::jobs::strings::{Strings, StringsError};
 use crate::network::Network;
 use crate::pareto::{self, AccuracyFrom, ByMacs, Front, ParetoError, Point, Reference, Table, TableError, TableRow};
+use crate::report::{Networks, Shown};
+
+/// Rows whose estimates are held at a time.
+const PART: usize = 1024;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -32,6 +36,8 @@ pub struct TableRequest<'a> {
     pub reference: Option<Reference>,
     /// Arrays that each accelerator may have in the place of its own.
     pub co_search: Option<CoSearch>,
+    /// Whether networks and layers of the points are to be shown.
+    pub shown: bool,
 }
 
 /// What was found.
@@ -43,10 +49,18 @@ pub struct TableOutcome {
     pub said: Vec<Said>,
     /// The networks of the fronts, each once, in the order of the table.
     pub networks: Vec<Network>,
+    /// Networks and layers of the points, where asked for: of all where these are at most
+    /// [`TableOutcome::MOST_SHOWN`], else of those on a front.
+    pub shown: Option<Networks>,
     /// What was left out and what should not be compared, a sentence each.
     pub warnings: Vec<String>,
     /// Rows without an accuracy.
     pub left_out: usize,
+}
+
+impl TableOutcome {
+    /// Most points on all accelerators whose networks are all shown: pages of more are slow to load.
+    pub const MOST_SHOWN: usize = 20_000;
 }
 
 /// Why a table has no front.
@@ -103,6 +117,12 @@ struct Variant {
     engine: Engine,
 }
 
+impl Variant {
+    fn target(&self) -> Target<'_> {
+        Target { accelerator: &self.accelerator, timing: self.timing, batch: 1 }
+    }
+}
+
 /// Every network of a table on every accelerator, and the front of each; with `co_search` the joint front of network and
 /// array, whose points are named `ARCH@ROWSxCOLS`.
 ///
@@ -129,6 +149,7 @@ pub fn pareto_table(request: &TableRequest<'_>) -> Result<TableOutcome, TableJob
         fronts: Vec::new(),
         said: Vec::new(),
         networks: Vec::new(),
+        shown: None,
         warnings: table.warnings(),
         left_out: table.empty.len(),
     };
@@ -143,6 +164,7 @@ pub fn pareto_table(request: &TableRequest<'_>) -> Result<TableOutcome, TableJob
     }
     outcome.warnings.extend(unequal(&groups));
     outcome.networks = networks(&outcome.fronts, &table, &job)?;
+    outcome.shown = request.shown.then(|| shown(&outcome.fronts, &groups, &table, &job)).transpose()?;
     Ok(outcome)
 }
 
@@ -178,17 +200,31 @@ impl Pricing<'_> {
     fn price(&self, row: &TableRow) -> Result<Vec<Priced>, TableJobError> {
         let network = self.network(row)?;
         let one = |variant: &&Variant| {
-            let Variant { accelerator, timing, engine } = *variant;
-            let target = Target { accelerator, timing: *timing, batch: 1 };
-            target.priced(engine, &network).map_err(|source| TableJobError::Estimate {
-                table: self.request.table.clone(),
-                line: row.line,
-                arch: row.arch.clone(),
-                accelerator: accelerator.name.clone(),
-                source: Box::new(source),
-            })
+            let priced = variant.target().priced(&variant.engine, &network);
+            priced.map_err(|source| self.refused(row, variant, source))
         };
         self.variants.iter().map(one).collect()
+    }
+
+    /// The network of a row, and its estimates on the `wanted` variants.
+    fn estimates(&self, row: &TableRow, wanted: &[&Variant]) -> Result<(Network, Vec<Estimate>), TableJobError> {
+        let network = self.network(row)?;
+        let one = |variant: &&Variant| {
+            let estimate = estimate::network(&network, &variant.target());
+            estimate.map_err(|source| self.refused(row, variant, source))
+        };
+        let estimates = wanted.iter().map(one).collect::<Result<_, _>>()?;
+        Ok((network, estimates))
+    }
+
+    fn refused(&self, row: &TableRow, variant: &Variant, source: EstimateError) -> TableJobError {
+        TableJobError::Estimate {
+            table: self.request.table.clone(),
+            line: row.line,
+            arch: row.arch.clone(),
+            accelerator: variant.accelerator.name.clone(),
+            source: Box::new(source),
+        }
     }
 }
 
@@ -245,6 +281,55 @@ fn networks(fronts: &[Front], table: &Table, job: &Pricing<'_>) -> Result<Vec<Ne
     let rows = fronts.iter().flat_map(Front::members).map(|member| member % table.rows.len());
     let rows: BTreeMap<usize, &TableRow> = rows.map(|row| (row, &table.rows[row])).collect();
     rows.values().map(|row| job.network(row)).collect()
+}
+
+/// The YAML of a network with its estimate on each variant where that is shown.
+type Estimated = (String, Vec<Option<Estimate>>);
+
+/// Networks and layers of the points of `fronts`: of all, or, where these are many, of those on a front.
+fn shown(
+    fronts: &[Front],
+    groups: &[Vec<Variant>],
+    table: &Table,
+    job: &Pricing<'_>,
+) -> Result<Networks, TableJobError> {
+    let count = table.rows.len();
+    let all = fronts.iter().map(|front| front.points().len()).sum::<usize>() <= TableOutcome::MOST_SHOWN;
+    let is_shown = |front: &Front, place: usize| all || front.members().binary_search(&place).is_ok();
+    // The variant at a place of a front's group is that of the points from `place * count`.
+    let places: Vec<(usize, usize)> = groups
+        .iter()
+        .enumerate()
+        .flat_map(|(front, group)| (0..group.len()).map(move |variant| (front, variant)))
+        .collect();
+    let of_row = |number: usize| -> Result<Option<Estimated>, TableJobError> {
+        let is_wanted = |&(front, variant): &(usize, usize)| is_shown(&fronts[front], variant * count + number);
+        let wanted: Vec<&Variant> =
+            places.iter().filter(|place| is_wanted(place)).map(|&(front, variant)| &groups[front][variant]).collect();
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let (network, estimates) = job.estimates(&table.rows[number], &wanted)?;
+        let mut estimates = estimates.into_iter();
+        let estimates = places.iter().map(|place| if is_wanted(place) { estimates.next() } else { None }).collect();
+        Ok(Some((network.to_yaml(), estimates)))
+    };
+    let mut found = Networks::default();
+    let mut points: Vec<Vec<Option<Shown>>> = fronts.iter().map(|front| vec![None; front.points().len()]).collect();
+    // In parts, since estimates are large.
+    for first in (0..count).step_by(PART) {
+        let part: Vec<_> = (first..count.min(first + PART)).into_par_iter().map(of_row).collect();
+        for (number, row) in (first..).zip(part) {
+            let Some((network, estimates)) = row? else { continue };
+            let network = found.network(&network);
+            for (&(front, variant), estimate) in places.iter().zip(&estimates) {
+                points[front][variant * count + number] =
+                    estimate.as_ref().map(|estimate| found.estimate(network, estimate));
+            }
+        }
+    }
+    points.into_iter().for_each(|points| found.front(points));
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -50,12 +50,19 @@ impl Work {
                 (Stage::Supernet, epochs(of_operators + of_widths)),
                 (Stage::Candidates, u64::from(evolution.evaluations)),
             ],
-            // Against a table alone, which a sweep does not search.
+            // Against a table alone: [`Work::of_table`].
             Method::Nsga2 { .. } => Vec::new(),
         };
         units.push((Stage::Train, u64::from(job.training.epochs) * training_steps));
         let units = units.into_iter().filter(|(_, units)| *units > 0).collect();
         Self { units, search_steps, training_steps, seconds }
+    }
+
+    /// What a run has to do that makes so many evaluations in a table.
+    #[must_use]
+    pub fn of_table(evaluations: u32) -> Self {
+        let units = BTreeMap::from([(Stage::Candidates, u64::from(evaluations))]);
+        Self { units, search_steps: 1, training_steps: 1, seconds: 0.0 }
     }
 
     /// Stages with their units.

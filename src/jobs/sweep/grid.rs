@@ -75,11 +75,31 @@ fn values(body: &str) -> Result<Vec<Value>, String> {
         }
         load::LoadError::Read { .. } => error.to_string(),
     };
+    if let Some(word) = doubtful(body) {
+        let read = load::parse::<Value>(word, "the value").map_err(why)?;
+        return Err(format!("YAML reads `{word}` as {read}: write {read}, or '\"{word}\"' for the text"));
+    }
     let mut values: Vec<Value> = load::parse(&format!("[{body}]"), "the values").map_err(why)?;
     match values.as_mut_slice() {
         [Value::Array(items)] => Ok(std::mem::take(items)),
         _ => Ok(values),
     }
+}
+
+/// The first word without quotes in `body` that YAML takes for true or false and that is neither.
+fn doubtful(body: &str) -> Option<&str> {
+    let mut quote = None;
+    let between = |c: char| {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if c == '"' || c == '\'' => quote = Some(c),
+            Some(_) | None => {}
+        }
+        quote.is_none() && matches!(c, ',' | '[' | ']' | '{' | '}' | ':')
+    };
+    let is_a_flag = |word: &str| load::parse::<Value>(word, "the value").is_ok_and(|value| value.is_boolean());
+    let plain = |word: &&str| !word.eq_ignore_ascii_case("true") && !word.eq_ignore_ascii_case("false");
+    body.split(between).map(str::trim).filter(plain).find(|word| !word.is_empty() && is_a_flag(word))
 }
 
 /// `value` as text that YAML reads back as the same value: plain where it can be, else JSON.
@@ -185,6 +205,15 @@ mod tests {
             let message = refused(broken);
             assert!(message.starts_with(&format!("--grid {broken}: ")) && message.contains("YAML list"), "{message}");
         }
+    }
+
+    #[test]
+    fn words_that_yaml_takes_for_flags_are_refused_by_name() {
+        let expected = "--grid a=x,y: YAML reads `y` as true: write true, or '\"y\"' for the text";
+        assert_eq!(refused("a=x,y"), expected);
+        assert!(refused("a=[{b: off}]").contains("reads `off` as false: write false"));
+        assert_eq!(parsed("a=\"y\",'n, on',true"), [json!("y"), json!("n, on"), json!(true)]);
+        assert_eq!(parsed("a=online,no-one"), [json!("online"), json!("no-one")]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub use forecast::{Forecast, Known, Work};
 pub use grid::{Assignment, GridError, GridKey, written};
-pub use plan::{Means, Plan, PlannedRun};
+pub use plan::{Means, Plan, PlannedRun, TableMeans};
 pub use records::{Failure, PointSummary, Records, RunRecord, RunState, Spread, SweepSummary};
 pub use run::{SWEEP_PROCESS, told as told_failure};
 
@@ -25,6 +25,7 @@ use super::pareto::ParetoWriteError;
 use super::spec::{Job, JobError, Overrides, PrecisionFile};
 use crate::load::{self, LoadError};
 use crate::network::Shape;
+use crate::pareto::tabular::TabularError;
 use crate::record::{ACCELERATOR, RecordError, SWEEP, free_memory, lock, read_json, write, write_json};
 use crate::units::Bytes;
 use plan::{Axes, Base};
@@ -117,6 +118,20 @@ pub enum SweepError {
         "data set cifar10 needs its files: give --data DIR, the folder with `cifar-10-batches-bin` or the archive `cifar-10-binary.tar.gz`"
     )]
     NoData,
+    /// A method without the table that it searches.
+    #[error(
+        "search.method: nsga-2 searches the table of a benchmark alone: give --table FILE.csv --evaluations N, or take evolution"
+    )]
+    TableAlone,
+    /// A method that cannot search a table.
+    #[error(transparent)]
+    Method(Box<TabularError>),
+    /// A table that is not there.
+    #[error("--table {}: there is no such file", path.display())]
+    NoSuchTable {
+        /// As given.
+        path: PathBuf,
+    },
     /// A data folder that is not there.
     #[error("--data {}: there is no such file or folder", path.display())]
     NoSuchData {
@@ -203,16 +218,18 @@ impl Sweep {
         let out = request.out.clone().unwrap_or_else(|| default_out(&base.name));
         let kept = kept_plan(&out)?;
         let axes = axes(request, given, kept.as_ref(), &base).ok_or_else(|| SweepError::Empty { path: out.clone() })?;
-        let base_text = Base { text: &text, origin: &origin, set: &request.set };
-        let (runs, work) = plan::runs(base_text, &axes, kept.as_ref())?;
         let before = kept.as_ref().map(|plan| plan.means.clone()).unwrap_or_default();
         let mut means = absolute(request.means.clone())?.or(before);
+        let evaluations = means.table.as_ref().map(|table| table.evaluations);
+        let base_text = Base { text: &text, origin: &origin, set: &request.set, evaluations };
+        let (runs, work) = plan::runs(base_text, &axes, kept.as_ref())?;
         let machine = Machine::here();
         means.threads = means.threads.or_else(|| Some(machine.threads(request.jobs, runs.len())));
         let plan = Plan { version: 1, name: base.name.clone(), grid: axes.grid, seeds: axes.seeds, means, runs };
         let sweep = Self { out, plan, kept, base, work, jobs: request.jobs, machine };
         sweep.fits_the_folder()?;
-        if sweep.plan.means.data.is_none() && plan::needs_files(&sweep.base) {
+        let means = &sweep.plan.means;
+        if means.data.is_none() && means.table.is_none() && plan::needs_files(&sweep.base) {
             return Err(SweepError::NoData);
         }
         Ok(sweep)
@@ -300,13 +317,16 @@ impl Sweep {
         let mut arguments = vec!["search".to_owned(), path(self.out.join(JOB))];
         arguments.extend(run.settings().into_iter().flat_map(|set| ["--set".to_owned(), set]));
         arguments.extend(["--seed".to_owned(), run.seed.to_string()]);
-        let Means { data, device, threads } = &self.plan.means;
+        let Means { data, device, threads, table } = &self.plan.means;
         let means = [
             ("--data", data.as_ref().map(|data| path(data.clone()))),
             ("--device", device.clone()),
             ("--threads", threads.map(|threads| threads.to_string())),
         ];
-        let given = means.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
+        let given = means
+            .into_iter()
+            .chain(table.iter().flat_map(TableMeans::flags))
+            .filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
         arguments.extend(given.flatten());
         arguments.extend(["--out".to_owned(), path(self.out.join(&run.name)), "--resume".to_owned()]);
         arguments
@@ -346,6 +366,18 @@ impl Sweep {
         }
         if job.accelerator != self.base.accelerator {
             return Err(other(format!("the file of accelerator `{}` has changed since", job.accelerator.name)));
+        }
+        let [ours, theirs] = [&self.plan, kept].map(|plan| &plan.means.table);
+        if ours != theirs {
+            let told = |table: &Option<TableMeans>| match table {
+                Some(table) => {
+                    let flags =
+                        table.flags().into_iter().filter_map(|(flag, value)| Some(format!("{flag} {}", value?)));
+                    flags.collect::<Vec<_>>().join(" ")
+                }
+                None => "no table".to_owned(),
+            };
+            return Err(other(format!("it has {}, this call {}", told(theirs), told(ours))));
         }
         self.plan.extends(kept).map_err(other)
     }
@@ -395,12 +427,21 @@ fn axes(request: &SweepRequest, given: Vec<GridKey>, kept: Option<&Plan>, base: 
 
 /// Means whose paths hold wherever a run starts.
 fn absolute(means: Means) -> Result<Means, SweepError> {
-    let Some(data) = means.data else { return Ok(means) };
-    if !data.exists() {
-        return Err(SweepError::NoSuchData { path: data });
+    let mut means = means;
+    let whole = |path: &mut PathBuf| *path = std::path::absolute(&*path).unwrap_or_else(|_| path.clone());
+    if let Some(data) = &mut means.data {
+        if !data.exists() {
+            return Err(SweepError::NoSuchData { path: data.clone() });
+        }
+        whole(data);
     }
-    let data = std::path::absolute(&data).unwrap_or(data);
-    Ok(Means { data: Some(data), ..means })
+    if let Some(TableMeans { file, .. }) = &mut means.table {
+        if !file.is_file() {
+            return Err(SweepError::NoSuchTable { path: file.clone() });
+        }
+        whole(file);
+    }
+    Ok(means)
 }
 
 /// The first key in which the job of this call and that of the folder differ.

@@ -11,6 +11,8 @@ use super::forecast::Work;
 use super::grid::{Assignment, GridError, GridKey, apart, points, setting};
 use super::names::{Names, folder, point_of};
 use crate::jobs::spec::{CLASSES, DataSet, IMAGE, Job, JobError, Overrides};
+use crate::pareto::tabular;
+use crate::search::methods::Method;
 
 /// Most runs of one sweep: a grid that makes more is a slip.
 const MOST_RUNS: usize = 10_000;
@@ -46,6 +48,37 @@ pub struct Means {
     /// `--threads` of each run; chosen at the start where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u32>,
+    /// `--table` of each run and what belongs to it: runs search a benchmark's table instead of training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableMeans>,
+}
+
+/// The table that runs search.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableMeans {
+    /// `--table`, absolute.
+    pub file: PathBuf,
+    /// `--evaluations`.
+    pub evaluations: u32,
+    /// `--accuracy-column`; that of `search` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy_column: Option<String>,
+    /// `--reference`, as `ERROR,MS`; found from the exact front where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+impl TableMeans {
+    /// The flags of a run and their values.
+    pub(super) fn flags(&self) -> [(&'static str, Option<String>); 4] {
+        [
+            ("--table", Some(self.file.display().to_string())),
+            ("--evaluations", Some(self.evaluations.to_string())),
+            ("--accuracy-column", self.accuracy_column.clone()),
+            ("--reference", self.reference.clone()),
+        ]
+    }
 }
 
 impl Means {
@@ -56,6 +89,7 @@ impl Means {
             data: self.data.or(before.data),
             device: self.device.or(before.device),
             threads: self.threads.or(before.threads),
+            table: self.table.or(before.table),
         }
     }
 }
@@ -100,6 +134,8 @@ pub(super) struct Base<'a> {
     pub(super) origin: &'a str,
     /// What every run changes of it.
     pub(super) set: &'a [String],
+    /// Evaluations of each run, where runs search a table.
+    pub(super) evaluations: Option<u32>,
 }
 
 /// The axes of a sweep.
@@ -153,18 +189,25 @@ fn checked(base: Base<'_>, points: &[Assignment]) -> Result<Vec<Work>, SweepErro
             JobError::Set { given, reason } if own.contains(&given) => GridError { given, reason }.into(),
             other => SweepError::Job(other),
         })?;
-        searchable(&job)?;
+        searchable(&job, base.evaluations.is_some())?;
         if let Some(before) = seen.insert(job.to_yaml(), place) {
             let told = |place: usize| settings(&points[place]).join(", ");
             return Err(SweepError::SameJob { first: told(before), second: told(place) });
         }
-        work.push(Work::of(&job));
+        work.push(base.evaluations.map_or_else(|| Work::of(&job), Work::of_table));
     }
     Ok(work)
 }
 
-/// That the job's space is for images of a data set.
-fn searchable(job: &Job) -> Result<(), SweepError> {
+/// That the job's method can search a table where there is one, otherwise that it trains and that the job's space is for
+/// images of a data set.
+fn searchable(job: &Job, table: bool) -> Result<(), SweepError> {
+    if table {
+        return tabular::takes(job.settings.method).map_err(|error| SweepError::Method(Box::new(error)));
+    }
+    if let Method::Nsga2 { .. } = job.settings.method {
+        return Err(SweepError::TableAlone);
+    }
     let space = &job.space;
     if space.input.dims() == IMAGE.as_slice() && space.classes == CLASSES {
         return Ok(());
@@ -216,7 +259,7 @@ mod tests {
     const JOB: &str = include_str!("../../../search-spaces/demo.yaml");
 
     fn base(set: &[String]) -> Base<'_> {
-        Base { text: JOB, origin: "search-spaces/demo.yaml", set }
+        Base { text: JOB, origin: "search-spaces/demo.yaml", set, evaluations: None }
     }
 
     fn axes(grid: &[&str], seeds: &[u64]) -> Axes {
@@ -267,6 +310,19 @@ mod tests {
         let values = |from: usize| (from..from + 101).map(|value| value.to_string()).collect::<Vec<_>>().join(",");
         let message = refused(&[&format!("training.epochs={}", values(0)), &format!("a={}", values(0))], &[0], &[]);
         assert_eq!(message, "--grid: makes more than 10000 runs; make several sweeps of it");
+    }
+
+    #[test]
+    fn a_method_that_the_runs_cannot_have_is_one_error_before_any_run() {
+        let grid = ["search.method=evolution,nsga-2"];
+        let message = refused(&grid, &[0], &[]);
+        let alone = "search.method: nsga-2 searches the table of a benchmark alone: give --table FILE.csv --evaluations N, or take evolution";
+        assert_eq!(message, alone);
+        let table = |grid: &[&str]| runs(Base { evaluations: Some(70), ..base(&[]) }, &axes(grid, &[0]), None);
+        let (planned, work) = table(&grid).unwrap();
+        assert_eq!((planned.len(), work[1].units().values().sum::<u64>()), (2, 70));
+        let message = table(&["search.method=random,gdas"]).unwrap_err().to_string();
+        assert!(message.contains("gdas") && message.contains("no gradient of a loss"), "{message}");
     }
 
     #[test]

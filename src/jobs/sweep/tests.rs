@@ -253,7 +253,8 @@ fn what_is_needed_is_named_before_anything_is_written() {
 fn runs_are_told_how_to_run_and_later_calls_remember() {
     let place = Place::new();
     let mut request = place.request(&["search.operators.paths=[full, {sampled: 1}]"], &[4]);
-    request.means = Means { data: Some(place.file("job.yaml")), device: Some("cpu".to_owned()), threads: Some(3) };
+    request.means =
+        Means { data: Some(place.file("job.yaml")), device: Some("cpu".to_owned()), threads: Some(3), table: None };
     let sweep = Sweep::prepare(&request).unwrap();
     drop(sweep.open().unwrap());
     let later = Sweep::prepare(&place.request(&[], &[])).unwrap();
@@ -269,6 +270,30 @@ fn runs_are_told_how_to_run_and_later_calls_remember() {
     // The job in the folder is read as that of the call.
     let kept = Job::load(&out.join(JOB), &Overrides::default()).unwrap();
     assert_eq!(kept.to_yaml(), later.base.to_yaml());
+}
+
+#[test]
+fn runs_search_the_table_that_the_sweep_was_given_and_no_other_later() {
+    let place = Place::new();
+    let mut request = place.request(&["search.method=random,nsga-2"], &[4]);
+    let table = |evaluations: u32, name: &str| TableMeans {
+        file: place.file(name),
+        evaluations,
+        accuracy_column: None,
+        reference: Some("0.5,2".to_owned()),
+    };
+    request.means.table = Some(table(90, "nowhere.csv"));
+    let message = Sweep::prepare(&request).unwrap_err().to_string();
+    assert!(message.starts_with("--table ") && message.ends_with("nowhere.csv: there is no such file"), "{message}");
+    request.means.table = Some(table(90, "job.yaml"));
+    drop(Sweep::prepare(&request).unwrap().open().unwrap());
+    let later = Sweep::prepare(&place.request(&[], &[])).unwrap();
+    let words = later.arguments(&later.plan().runs[1]).join(" ");
+    let expected = format!("--table {} --evaluations 90 --reference 0.5,2 --out", place.file("job.yaml").display());
+    assert!(words.contains("--set search.method=nsga-2 --seed 4") && words.contains(&expected), "{words}");
+    request.means.table = Some(table(91, "job.yaml"));
+    let message = Sweep::prepare(&request).unwrap_err().to_string();
+    assert!(message.contains("--evaluations 90") && message.contains("--evaluations 91"), "{message}");
 }
 
 #[test]

@@ -147,6 +147,19 @@ fn a_search_that_is_stopped_has_read_the_beginning() {
 }
 
 #[test]
+fn gradient_searches_of_all_weights_take_turns_so_that_a_stop_leaves_a_whole_front() {
+    let tabular = tabular();
+    // 32 random rows, then turns of 8 searches with (400 - 32) / 8 = 46 evaluations each; stopped after 30 turns.
+    let (stopped, evaluations) = read_until(&tabular, (Method::Systole, 1), 400, 32 + 8 * 30);
+    assert_eq!(stopped, Stopped::Interrupted);
+    let latency = |number: usize| -> f64 {
+        let turns = evaluations[32..].chunks(8).skip(20);
+        turns.map(|turn| tabular.rows()[turn[number].place].latency_ms).sum()
+    };
+    assert!(latency(0) > latency(7), "{} {}", latency(0), latency(7));
+}
+
+#[test]
 fn searches_with_a_direction_find_more_than_random_draws() {
     let tabular = tabular();
     let mean = |method| (0..5).map(|seed| read(&tabular, method, seed, 80).1.last().unwrap().share).sum::<f64>() / 5.0;

@@ -1,4 +1,4 @@
-//! The gradient search of this project, once for each of several weights of error and latency.
+//! The gradient search of this project, once for each of several weights of error and latency, in turns.
 
 use super::archive::Scale;
 use super::random::{Shuffled, draws};
@@ -25,7 +25,8 @@ const SEEDS: u64 = 0x9E37_79B9_7F4A_7C15;
 ///
 /// The error is read at draws, and moves the parameters by the score function; the latency is that of the distributions
 /// with its exact gradient. One draw is one evaluation; each search ends with its likeliest network. The evaluations are
-/// shared out evenly.
+/// shared out evenly, and the searches take turns, one evaluation each, so that what was read until a stop is of all
+/// weights.
 pub(super) fn search(
     reader: &mut Reader<'_>,
     space: &Space,
@@ -39,20 +40,44 @@ pub(super) fn search(
         reader.read(place)?;
     }
     let scale = reader.archive().scale();
-    let weights = (reader.left() / LEAST_EVALUATIONS).clamp(1, WEIGHTS);
+    let (mut left, weights) = (reader.left(), (reader.left() / LEAST_EVALUATIONS).clamp(1, WEIGHTS));
+    let mut going = Vec::new();
     for number in 0..weights {
-        let share = reader.left() / (weights - number);
+        let share = left / (weights - number);
+        left -= share;
         #[expect(clippy::cast_precision_loss, reason = "a few weights")]
         let weight = (number as f64 + 0.5) / weights as f64;
         let seed = (number as u64 + 1).wrapping_mul(SEEDS) ^ settings.seed;
         let settings = of_weight(settings, &scale, weight, seed);
         // The last of them is of the network that is found.
         let steps = u32::try_from(share.saturating_sub(1)).unwrap_or(u32::MAX);
-        let mut task = TableTask { reader: &mut *reader, space, factor: (1.0 - weight) / scale.range[0], steps };
-        let found = one(&mut Search::new(space, cost, settings), &mut task)?;
-        task.read(&found)?;
+        going.push(Turns {
+            search: Search::new(space, cost, settings),
+            factor: (1.0 - weight) / scale.range[0],
+            steps,
+        });
+    }
+    while !going.is_empty() {
+        let mut left = Vec::new();
+        for mut turns in going {
+            let (factor, steps) = (turns.factor, turns.steps);
+            let mut task = TableTask { reader: &mut *reader, space, factor, steps };
+            match turn(&mut turns.search, &mut task)? {
+                Some(found) => task.read(&found).map(|_| ())?,
+                None => left.push(turns),
+            }
+        }
+        going = left;
     }
     Ok(())
+}
+
+/// The search of one weight between its turns.
+struct Turns<'a> {
+    search: Search<'a>,
+    /// Loss of an error of 1.
+    factor: f64,
+    steps: u32,
 }
 
 /// The settings of one search: one epoch of one step an evaluation, one drawn path, error and latency in their ranges.
@@ -77,27 +102,28 @@ fn of_weight(settings: &Settings, scale: &Scale, weight: f64, seed: u64) -> Sett
     }
 }
 
-/// Runs the one stage of `search`; the architecture that it found.
-fn one(search: &mut Search<'_>, task: &mut TableTask<'_, '_>) -> Result<Architecture, Stopped> {
+/// One step of `search`; where all are made the architecture that it found.
+fn turn(search: &mut Search<'_>, task: &mut TableTask<'_, '_>) -> Result<Option<Architecture>, Stopped> {
     // A space of one architecture has no stage.
     if search.stage().is_some() {
-        match search.epoch(task, &mut Untimed) {
-            Ok(Outcome::Epoch(_) | Outcome::Interrupted) => {}
+        match search.epoch(task, &mut StepByStep) {
+            Ok(Outcome::Epoch(_)) => {}
+            Ok(Outcome::Interrupted) => return Ok(None),
             Err(SearchError::Task(stopped)) => return Err(stopped),
             Err(error) => return Err(Stopped::Failed { reason: error.to_string() }),
         }
     }
-    Ok(search.found().architecture)
+    Ok(Some(search.found().architecture))
 }
 
-/// Nobody watches: the reader does.
-struct Untimed;
+/// Stops after each step; the reader watches.
+struct StepByStep;
 
-impl Observer for Untimed {
+impl Observer for StepByStep {
     fn step(&mut self, _: At, _: u32) {}
 
     fn interrupted(&self) -> bool {
-        false
+        true
     }
 
     fn seconds(&self) -> f64 {

@@ -30,6 +30,7 @@ impl Asked {
             timing: None,
             reference: None,
             co_search: None,
+            shown: false,
         }
     }
 }
@@ -124,4 +125,35 @@ fn a_timing_that_an_accelerator_refuses_is_refused() {
     let asked = Asked::new(ROWS, &["tpu-v4"]);
     let error = pareto_table(&TableRequest { timing: Some(Timing::UboostCsim), ..asked.request() }).unwrap_err();
     assert!(error.to_string().starts_with("accelerator `tpu-v4`: "), "{error}");
+}
+
+#[test]
+fn a_page_of_a_table_holds_the_network_and_the_layers_of_every_point() {
+    let asked = Asked::new(ROWS, &["small-32x32", "tpu-v2"]);
+    let outcome = pareto_table(&TableRequest { shown: true, ..asked.request() }).unwrap();
+    let value = serde_json::to_value(outcome.shown.unwrap()).unwrap();
+    let strings = Strings::load("nas-bench-macro").unwrap();
+    for (number, (front, named)) in outcome.fronts.iter().zip(&asked.accelerators).enumerate() {
+        for (place, point) in front.points().iter().enumerate() {
+            let network = strings.network(&point.name).unwrap();
+            let places = |list: &serde_json::Value| -> Vec<usize> {
+                list.as_array().unwrap().iter().map(|at| usize::try_from(at.as_u64().unwrap()).unwrap()).collect()
+            };
+            let pair = &value["points"][number][place];
+            let text = usize::try_from(pair[0].as_u64().unwrap()).unwrap();
+            let parts = places(&value["texts"][text]);
+            let text: String = parts.iter().map(|&at| value["parts"][at].as_str().unwrap()).collect();
+            assert_eq!(text, network.to_yaml(), "{}", point.name);
+            let estimate = estimate::network(&network, &Target::of(&named.accelerator)).unwrap();
+            let layers: Vec<&serde_json::Value> = places(&pair[1]).iter().map(|&at| &value["layers"][at]).collect();
+            assert_eq!(layers.len(), estimate.layers.len());
+            for (layer, wanted) in layers.iter().zip(&estimate.layers) {
+                assert_eq!((&layer["name"], &layer["cycles"]), (&wanted.name.clone().into(), &wanted.cycles.0.into()));
+            }
+        }
+    }
+    // Six rows, of 8 places of 3 operators each: parts and layers are shared.
+    let count = |key: &str| value[key].as_array().unwrap().len();
+    let all: usize = value["texts"].as_array().unwrap().iter().map(|text| text.as_array().unwrap().len()).sum();
+    assert!(count("texts") == 6 && count("parts") < all, "{} parts of {all}", count("parts"));
 }
