@@ -19,8 +19,16 @@ use crate::search::{LatencyUnit, Paths};
 use crate::space::{Architecture, DeriveError, Space};
 use crate::units::Bytes;
 
-const SHIPPED: [&str; 7] =
-    ["cifar10-darts", "cifar10-small", "cifar10-uboost", "demo", "mnasnet", "nas-bench-201", "nas-bench-macro"];
+const SHIPPED: [&str; 8] = [
+    "cifar10-chain",
+    "cifar10-darts",
+    "cifar10-small",
+    "cifar10-uboost",
+    "demo",
+    "mnasnet",
+    "nas-bench-201",
+    "nas-bench-macro",
+];
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("search-spaces").join(format!("{name}.yaml"))
