@@ -8,8 +8,16 @@ use systole::estimate::{self, Target};
 use systole::jobs::{Job, Overrides};
 use systole::space::{Architecture, Space};
 
-const SPACES: [&str; 7] =
-    ["demo", "cifar10-small", "cifar10-uboost", "mnasnet", "nas-bench-201", "nas-bench-macro", "cifar10-darts"];
+const SPACES: [&str; 8] = [
+    "demo",
+    "cifar10-small",
+    "cifar10-chain",
+    "cifar10-uboost",
+    "mnasnet",
+    "nas-bench-201",
+    "nas-bench-macro",
+    "cifar10-darts",
+];
 /// Spaces whose expectation is approximate with a vector unit: candidates of the first begin with a ReLU that the sum before
 /// them may do on the way, so do cells of the second, of which more than 12 choices may cut edges, too.
 const APPROXIMATE: [&str; 2] = ["nas-bench-201", "cifar10-darts"];
