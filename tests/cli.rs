@@ -1001,6 +1001,30 @@ mod table {
     }
 
     #[test]
+    fn a_front_of_three_objectives_is_shown_and_written() {
+        let objectives = ["--accel", "tpu-v2", "--objectives", "error,latency-ms,weight-kib"];
+        golden("objectives.txt", &asked(&objectives).done());
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().display().to_string();
+        let value =
+            asked(&[&objectives[..], &["--json", "--quiet", "--reference", "0.5,1,4000", "--out", &out]].concat())
+                .json();
+        assert_eq!(value["objectives"], serde_json::json!(["error", "latency-ms", "weight-kib"]));
+        assert_eq!(value["reference"], serde_json::json!({"error": 0.5, "latency_ms": 1.0, "weight_kib": 4000.0}));
+        assert!(fs::read_to_string(folder.path().join("front.svg")).unwrap().contains("weight-kib"));
+        let refused = asked(&["--accel", "tpu-v2", "--objectives", "error,speed"]);
+        assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+        assert!(
+            refused.stderr.contains("must be two to four different ones of error, latency-ms"),
+            "{}",
+            refused.stderr
+        );
+        let refused = asked(&["--accel", "tpu-v2", "--objectives", "error,energy-uj"]);
+        assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+        assert!(refused.stderr.contains("has energy-uj: energy wants an accelerator"), "{}", refused.stderr);
+    }
+
+    #[test]
     fn the_readme_shows_what_is_picked() {
         let table = "tests/data/benchmark.csv";
         let pick = ["--accel", "tpu-v2", "--pick", "accuracy>=0.9"];

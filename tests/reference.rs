@@ -366,6 +366,7 @@ fn macro_fronts(file: &Path) -> Result<(), Box<dyn Error>> {
         space: "nas-bench-macro".to_owned(),
         accelerators: &accelerators,
         timing: None,
+        objectives: systole::pareto::Objectives::default(),
         reference: None,
         co_search: None,
         shown: false,

@@ -272,6 +272,7 @@ fn point_of_a_table(browser: &mut Browser, folder: &Path) -> Outcome {
         space: "nas-bench-macro".to_owned(),
         accelerators: &[NamedAccelerator::load("tpu-v2", None)?, NamedAccelerator::load("small-32x32", None)?],
         timing: None,
+        objectives: systole::pareto::Objectives::default(),
         reference: None,
         co_search: None,
         shown: true,

@@ -9,7 +9,7 @@ use crate::jobs::{
     self, Answer, CoSearch, NamedAccelerator, ParetoOutcome, ParetoRequest, Picked, Said, TableOutcome, TableRequest,
 };
 use crate::network::Network;
-use crate::pareto::{self, Front, Pick, Point, Reference, Table};
+use crate::pareto::{self, Front, Objectives, Pick, Point, Reference, Table};
 use crate::report::Networks;
 
 use super::numbers::counted;
@@ -20,6 +20,7 @@ Examples:
   systole pareto results/*-s0
   systole pareto results/a-s0 results/b-s0 --reference 0.4,0.05 --out front
   systole pareto results/*-s0 --report front.html
+  systole pareto results/*-s0 --objectives error,latency-ms,energy-uj
   systole pareto results/*-s0 --json
   systole pareto results/*-s0 --pick 'latency-ms<=0.05'
   systole pareto --table benchmark.csv --space nas-bench-macro --accel tpu-v2,edge-tpu --out front
@@ -53,10 +54,14 @@ pub(super) struct Args {
     /// number of PEs, or `same` for as many as its own, for all arrays whose sides are powers of two
     #[arg(long, value_name = "ARRAYS", requires = "table")]
     co_search: Option<CoSearch>,
-    /// Corner that bounds the hypervolume: an error (a fraction) and a latency in ms; a tenth beyond the front's worst
-    /// values where absent
-    #[arg(long, value_name = "ERROR,MS", value_parser = reference)]
-    reference: Option<Reference>,
+    /// What the front is about, two to four of error, latency-ms, utilization, energy-uj, macs, params, weight-kib; of
+    /// utilization more is better, of the others less
+    #[arg(long, value_name = "LIST", default_value = "error,latency-ms")]
+    objectives: Objectives,
+    /// Corner that bounds the hypervolume: an error (a fraction) and a latency in ms, or a value for each of the
+    /// objectives; a tenth beyond the front's worst values where absent
+    #[arg(long, value_name = "ERROR,MS", value_parser = corner)]
+    reference: Option<Corner>,
     /// Print one point of the front: the most accurate with 'latency-ms<=MS', the fastest with 'error<=FRACTION' or
     /// 'accuracy>=FRACTION', or `knee`, the farthest from the line between the front's ends
     #[arg(long, value_name = "RULE")]
@@ -70,6 +75,18 @@ pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// A value for each objective.
+#[derive(Debug, Clone)]
+struct Corner(Vec<f64>);
+
+fn corner(text: &str) -> Result<Corner, String> {
+    let number = |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    let values: Option<Vec<f64>> = text.split(',').map(number).collect();
+    let rule =
+        "must be a value for each objective, none below 0, as 0.4,0.05: an error as a fraction and a latency in ms";
+    values.filter(|values| values.len() > 1).map(Corner).ok_or_else(|| rule.to_owned())
 }
 
 pub(super) fn reference(text: &str) -> Result<Reference, String> {
@@ -126,7 +143,11 @@ pub(super) fn run(args: Args, notes: Notes) -> anyhow::Result<End> {
 }
 
 fn of_runs(args: &Args) -> anyhow::Result<Found> {
-    let request = ParetoRequest { folders: args.folders.clone(), reference: args.reference };
+    let request = ParetoRequest {
+        folders: args.folders.clone(),
+        objectives: args.objectives.clone(),
+        reference: args.reference.clone().map(|Corner(values)| values),
+    };
     let ParetoOutcome { fronts, warnings, left_out } = jobs::pareto(&request)?;
     let said = vec![Said::default(); fronts.len()];
     Ok(Found { fronts, said, networks: None, shown: None, warnings, left_out })
@@ -145,7 +166,8 @@ fn of_table(table: &Path, space: &str, args: &Args, notes: Notes) -> anyhow::Res
         space: space.to_owned(),
         accelerators: &accelerators,
         timing: args.timing,
-        reference: args.reference,
+        objectives: args.objectives.clone(),
+        reference: args.reference.clone().map(|Corner(values)| values),
         co_search: args.co_search.clone(),
         shown: args.report.is_some(),
     };

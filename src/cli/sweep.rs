@@ -224,14 +224,14 @@ struct Front {
 }
 
 fn front_of(front: &crate::pareto::Front) -> Front {
-    let reference = front.reference();
+    let corner = front.corner();
     Front {
         members: front.names().join(", "),
         volume: format!(
             "{} ms below error {}, latency {} ms",
             digits(front.hypervolume(), 6),
-            digits(reference.error, 6),
-            digits(reference.latency_ms, 6)
+            digits(corner[0], 6),
+            digits(corner[1], 6)
         ),
     }
 }

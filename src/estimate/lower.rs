@@ -6,7 +6,7 @@ use crate::accel::{
     Accelerator, Cost, CostError, Engine, Gemm, GemmKind, LayerCost, Timing, VectorWork, Work, Workload, WorkloadError,
 };
 use crate::network::{Activation, Network, Op, Pool, ResizeMode, Shape};
-use crate::units::Macs;
+use crate::units::{Bytes, Macs};
 
 /// Why a layer has no estimate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +92,15 @@ impl<'a> Target<'a> {
             Some(calibration) => self.batch as f64 * calibration.image(self.network_layers_ms(network)?).ms,
         };
         let overall_utilization = cost.array.overall_utilization(array);
-        Ok(Priced { latency_ms, overall_utilization, macs: cost.macs, params: network.params() })
+        let params = network.params();
+        Ok(Priced {
+            latency_ms,
+            overall_utilization,
+            energy_uj: self.accelerator.energy.map(|_| cost.energy.microjoules()),
+            macs: cost.macs,
+            params,
+            weight_bytes: self.accelerator.precision.weight_bytes(params),
+        })
     }
 
     /// What `network` costs as a part of a larger one: its input and its output may stay on chip, as far as its own
@@ -128,10 +136,14 @@ pub struct Priced {
     pub latency_ms: f64,
     /// `array MACs / (PEs * cycles of the arrays)`.
     pub overall_utilization: Option<f64>,
+    /// Microjoules for the whole batch, where the accelerator has an energy table.
+    pub energy_uj: Option<f64>,
     /// Multiply-accumulates of the whole batch.
     pub macs: Macs,
     /// Learned values.
     pub params: u64,
+    /// Learned values at the precision of weights.
+    pub weight_bytes: Bytes,
 }
 
 /// What a part of a network costs.

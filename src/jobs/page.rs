@@ -65,6 +65,7 @@ fn lead(fronts: &[Front]) -> String {
 mod tests {
     use super::*;
     use crate::jobs::{ParetoRequest, pareto};
+    use crate::pareto::Objectives;
 
     fn run(above: &Path, name: &str, accuracy: &str) -> std::path::PathBuf {
         let folder = above.join(name);
@@ -107,7 +108,9 @@ mod tests {
     fn a_page_of_several_runs_names_those_left_out() {
         let above = tempfile::tempdir().unwrap();
         let folders = [("a", "0.5"), ("b", "0.75"), ("c", "null")].map(|(name, acc)| run(above.path(), name, acc));
-        let outcome = pareto(&ParetoRequest { folders: folders.to_vec(), reference: None }).unwrap();
+        let outcome =
+            pareto(&ParetoRequest { folders: folders.to_vec(), objectives: Objectives::default(), reference: None })
+                .unwrap();
         let path = above.path().join("page.html");
         write_report(&path, &outcome.fronts, None, &outcome.warnings).unwrap();
         let page = std::fs::read_to_string(&path).unwrap();

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::network::Network;
-use crate::pareto::{self, ArrayShare, ByMacs, Front, ParetoError, Pick, Point, Reference, Runs};
+use crate::pareto::{self, ArrayShare, ByMacs, Front, Objectives, ParetoError, Pick, Point, Runs};
 use crate::plot::{self, PlotError};
 use crate::record::{self, RecordError};
 
@@ -19,8 +19,10 @@ use crate::record::{self, RecordError};
 pub struct ParetoRequest {
     /// Run folders.
     pub folders: Vec<PathBuf>,
-    /// The corner of the hypervolume, where not found from the front.
-    pub reference: Option<Reference>,
+    /// What the fronts are about.
+    pub objectives: Objectives,
+    /// The corner of the hypervolume, a value for each objective, where not found from the front.
+    pub reference: Option<Vec<f64>>,
 }
 
 /// What was found.
@@ -115,11 +117,23 @@ pub enum ParetoWriteError {
 /// # Errors
 /// [`ParetoError`] where a folder is no run's, nothing is left, or the reference bounds nothing.
 pub fn pareto(request: &ParetoRequest) -> Result<ParetoOutcome, ParetoError> {
-    let Runs { points, warnings, left_out } = pareto::points_of_runs(&request.folders)?;
-    Ok(ParetoOutcome { fronts: pareto::fronts(points, request.reference)?, warnings, left_out })
+    let Runs { points, mut warnings, left_out } = pareto::points_of_runs(&request.folders)?;
+    let fronts = pareto::fronts_over(points, &request.objectives, request.reference.as_deref())?;
+    warnings.extend(unknown(&fronts));
+    Ok(ParetoOutcome { fronts, warnings, left_out })
 }
 
-/// Writes `front.csv` (all points), `front.svg` and `front.png` into the folder `out`, which is made as needed.
+/// Which fronts have points that lack an objective.
+fn unknown(fronts: &[Front]) -> impl Iterator<Item = String> {
+    fronts.iter().filter(|front| front.unknown() > 0).map(|front| {
+        let (unknown, all) = (front.unknown(), front.points().len());
+        let (accelerator, objectives) = (front.accelerator(), front.objectives());
+        format!("{unknown} of {all} points on `{accelerator}` lack one of {objectives}, and are on no front")
+    })
+}
+
+/// Writes `front.csv` (all points), `front.svg` and `front.png` into the folder `out`, which is made as needed; of runs also
+/// `hypervolume.svg` and `.png`.
 ///
 /// # Errors
 /// [`ParetoWriteError`] where the system refuses.
@@ -131,7 +145,14 @@ pub fn write_fronts(out: &Path, fronts: &[Front]) -> Result<Vec<PathBuf>, Pareto
     record::write(&csv, pareto::csv(fronts).as_bytes())?;
     plot::write(&svg, &picture)?;
     plot::write(&png, &picture)?;
-    Ok(vec![csv, svg, png])
+    let mut written = vec![csv, svg, png];
+    if let Some(picture) = plot::hypervolume_svg(fronts) {
+        for path in ["hypervolume.svg", "hypervolume.png"].map(|name| out.join(name)) {
+            plot::write(&path, &picture)?;
+            written.push(path);
+        }
+    }
+    Ok(written)
 }
 
 /// Writes `networks` as files of the folder `networks` in `out`, each named as its network as far as a file can be.

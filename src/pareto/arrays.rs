@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::Front;
 use crate::accel::Array;
-use crate::front::{Objective, hypervolume_2};
 
 /// One array of a joint front.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,17 +31,16 @@ pub fn array_name(array: &Array) -> String {
 #[must_use]
 pub fn shares(front: &Front, arrays: &[Array]) -> Vec<ArrayShare> {
     let each = front.points().len() / arrays.len().max(1);
-    let reference = front.reference();
+    let corner = front.corner();
     let share = |(place, array): (usize, &Array)| {
         let own = place * each..(place + 1) * each;
-        let vectors: Vec<[f64; 2]> =
-            front.points()[own.clone()].iter().map(|point| [point.error, point.latency_ms]).collect();
+        let points = &front.points()[own.clone()];
         ArrayShare {
             array: array_name(array),
             pes: array.pes(),
             on_front: front.members().iter().filter(|member| own.contains(member)).count(),
-            least_latency_ms: vectors.iter().map(|vector| vector[1]).fold(f64::INFINITY, f64::min),
-            hypervolume: hypervolume_2(&vectors, &[Objective::Minimise; 2], [reference.error, reference.latency_ms]),
+            least_latency_ms: points.iter().map(|point| point.latency_ms).fold(f64::INFINITY, f64::min),
+            hypervolume: front.objectives().volume(points, &corner),
         }
     };
     arrays.iter().enumerate().map(share).collect()

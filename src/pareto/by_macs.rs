@@ -32,9 +32,12 @@ pub struct LatencyRatio {
 }
 
 impl ByMacs {
-    /// The front by MACs of the points of `front`; nothing where a point has no MACs.
+    /// The front by MACs of the points of `front`; nothing where that is of other objectives, or a point has no MACs.
     #[must_use]
     pub fn of(front: &Front) -> Option<Self> {
+        if !front.objectives().is_default() {
+            return None;
+        }
         let points = front.points();
         #[expect(clippy::cast_precision_loss, reason = "of MACs that 53 bits do not tell apart the first counts")]
         let vector = |point: &Point| Some([point.error, point.macs?.0 as f64]);

@@ -2,6 +2,7 @@
 
 mod arrays;
 mod by_macs;
+mod measure;
 mod pick;
 mod point;
 mod runs;
@@ -10,19 +11,20 @@ pub mod tabular;
 
 use std::collections::HashSet;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::front::{Objective, hypervolume_2, nadir_reference, non_dominated};
+use crate::front::Objective;
 use crate::record::RecordError;
 
 pub use arrays::{ArrayShare, array_name, shares};
 pub use by_macs::{ByMacs, LatencyRatio};
+pub use measure::{BadObjectives, Measure, Objectives};
 pub use pick::{BadPick, Pick};
 pub use point::{AccuracyFrom, Point};
 pub use runs::{Runs, points_of_runs};
 pub use table::{Repeated, Table, TableError, TableRow};
 
-/// Both objectives of a [`Front`], error and latency.
+/// Error and latency, the objectives of a table as a task.
 const OBJECTIVES: [Objective; 2] = [Objective::Minimise, Objective::Minimise];
 
 /// Why points have no front.
@@ -67,19 +69,50 @@ pub enum ParetoError {
     },
     /// A reference that nothing dominates has no hypervolume.
     #[error(
-        "no point on `{accelerator}` betters the reference {},{} in error and latency both; the least error is {least_error}, \
-         the least latency {least_latency_ms} ms: give a reference beyond one of the points", reference.error, reference.latency_ms
+        "no point on `{accelerator}` betters the reference {reference} in {}; {best}: give a reference beyond one of the points",
+        all_of(.objectives)
     )]
     Reference {
         /// The accelerator.
         accelerator: String,
-        /// What was given.
-        reference: Reference,
-        /// Least error of the points, a fraction.
-        least_error: f64,
-        /// Least latency of the points, ms.
-        least_latency_ms: f64,
+        /// What was given, values with commas between.
+        reference: String,
+        /// What the front is about.
+        objectives: Objectives,
+        /// The best value of the points in each objective.
+        best: String,
     },
+    /// A reference with more or fewer values than there are objectives.
+    #[error("the reference has {given} values and the objectives {objectives} want one each, {}", .objectives.measures().len())]
+    Corner {
+        /// How many values were given.
+        given: usize,
+        /// What the front is about.
+        objectives: Objectives,
+    },
+    /// No point has all of the objectives.
+    #[error(
+        "no point on `{accelerator}` has {missing}: energy wants an accelerator with an energy table, energy and weights of a \
+         run its estimate.json; choose other objectives than {objectives}"
+    )]
+    Unknown {
+        /// The accelerator.
+        accelerator: String,
+        /// What the front is about.
+        objectives: Objectives,
+        /// The first objective that no point has.
+        missing: Measure,
+    },
+}
+
+/// `error and latency both`, or with more names.
+fn all_of(objectives: &Objectives) -> String {
+    let names: Vec<&str> = objectives.measures().iter().map(|measure| measure.label()).collect();
+    match names.split_last() {
+        Some((last, [first])) => format!("{first} and {last} both"),
+        Some((last, others)) => format!("{} and {last} alike", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 fn listed(reasons: &[String]) -> String {
@@ -102,36 +135,84 @@ pub struct Front {
     points: Vec<Point>,
     #[serde(rename = "front")]
     names: Vec<String>,
-    reference: Reference,
+    objectives: Objectives,
+    #[serde(serialize_with = "named")]
+    reference: Corner,
     hypervolume: f64,
     #[serde(skip)]
     members: Vec<usize>,
 }
 
+/// A reference: each objective's field and value.
+type Corner = Vec<(&'static str, f64)>;
+
+fn named<S: Serializer>(corner: &Corner, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(corner.iter().copied())
+}
+
 impl Front {
-    /// The front of `points`, all on `accelerator`.
-    ///
-    /// Without a `reference` it lies a tenth beyond the front's worst error and latency ([`nadir_reference`]), so it
-    /// moves with the points: compare hypervolumes under one reference only.
+    /// The front of error and latency of `points`, all on `accelerator`, as [`Front::over`].
     ///
     /// # Errors
     /// [`ParetoError::NoPoints`] without points, [`ParetoError::SameName`], [`ParetoError::Value`] where an error or a
     /// latency is no such number, [`ParetoError::Reference`] where a given reference is dominated by no point.
     pub fn new(accelerator: &str, points: Vec<Point>, reference: Option<Reference>) -> Result<Self, ParetoError> {
+        let corner = reference.map(|given| [given.error, given.latency_ms]);
+        Self::over(accelerator, points, &Objectives::default(), corner.as_ref().map(|corner| &corner[..]))
+    }
+
+    /// The front of `objectives` of `points`, all on `accelerator`. A point without one of them is on no front
+    /// ([`Front::unknown`]).
+    ///
+    /// Without a `reference`, a value for each objective in its unit, it lies a tenth beyond the front's worst values
+    /// ([`nadir_reference`](crate::front::nadir_reference)), so it moves with the points: compare hypervolumes under one
+    /// reference only.
+    ///
+    /// # Errors
+    /// As [`Front::new`]; [`ParetoError::Corner`] where the reference has not a value for each objective,
+    /// [`ParetoError::Unknown`] where no point has all objectives.
+    pub fn over(
+        accelerator: &str,
+        points: Vec<Point>,
+        objectives: &Objectives,
+        reference: Option<&[f64]>,
+    ) -> Result<Self, ParetoError> {
         check(accelerator, &points)?;
-        let vectors: Vec<[f64; 2]> = points.iter().map(|point| [point.error, point.latency_ms]).collect();
-        let members = non_dominated(&vectors, &OBJECTIVES);
-        let Some(nadir) = nadir_reference(&vectors, &OBJECTIVES) else {
-            return Err(ParetoError::NoPoints { given: points.len(), skipped: Vec::new() });
+        if let Some(given) = reference.filter(|given| given.len() != objectives.measures().len()) {
+            return Err(ParetoError::Corner { given: given.len(), objectives: objectives.clone() });
+        }
+        let members = objectives.members(&points);
+        let Some(nadir) = objectives.nadir(&points) else {
+            return Err(without_front(accelerator, &points, objectives));
         };
-        let corner = reference.map_or(nadir, |given| [given.error, given.latency_ms]);
-        let hypervolume = hypervolume_2(&vectors, &OBJECTIVES, corner);
-        if let Some(given) = reference.filter(|_| hypervolume <= 0.0) {
-            return Err(unreached(accelerator, &vectors, given));
+        let corner = reference.map_or(nadir, <[f64]>::to_vec);
+        let hypervolume = objectives.volume(&points, &corner);
+        if reference.is_some() && hypervolume <= 0.0 {
+            return Err(unreached(accelerator, &points, objectives, &corner));
         }
         let names = members.iter().map(|&i| points[i].name.clone()).collect();
-        let reference = Reference { error: corner[0], latency_ms: corner[1] };
-        Ok(Self { accelerator: accelerator.to_owned(), points, names, reference, hypervolume, members })
+        let reference = objectives.measures().iter().map(|measure| measure.field()).zip(corner).collect();
+        let (accelerator, objectives) = (accelerator.to_owned(), objectives.clone());
+        Ok(Self { accelerator, points, names, objectives, reference, hypervolume, members })
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn objectives(&self) -> &Objectives {
+        &self.objectives
+    }
+
+    /// How many points are on no front since an objective of theirs is not known.
+    #[must_use]
+    pub fn unknown(&self) -> usize {
+        let is_known = |point: &&Point| self.objectives.measures().iter().all(|measure| measure.of(point).is_some());
+        self.points.len() - self.points.iter().filter(is_known).count()
+    }
+
+    /// The hypervolume of `points` over that of this front, under its reference; 0 where this front has none.
+    #[must_use]
+    pub fn share_of(&self, points: &[Point]) -> f64 {
+        if self.hypervolume > 0.0 { self.objectives.volume(points, &self.corner()) / self.hypervolume } else { 0.0 }
     }
 
     /// Name of the accelerator.
@@ -158,21 +239,25 @@ impl Front {
         &self.names
     }
 
-    /// The corner of the hypervolume.
+    /// The corner of the hypervolume: a value for each objective, in its unit.
     #[must_use]
-    pub fn reference(&self) -> Reference {
-        self.reference
+    pub fn corner(&self) -> Vec<f64> {
+        self.reference.iter().map(|(_, value)| *value).collect()
     }
 
     /// Names of the points that the reference does not bound: what they dominate is no part of the hypervolume.
     #[must_use]
     pub fn outside(&self) -> Vec<&str> {
-        let Reference { error, latency_ms } = self.reference;
-        let outside = self.points.iter().filter(|point| point.error >= error || point.latency_ms >= latency_ms);
-        outside.map(|point| point.name.as_str()).collect()
+        let limits: Vec<(&Measure, f64)> = self.objectives.measures().iter().zip(self.corner()).collect();
+        let beyond = |point: &Point, measure: &Measure, limit: f64| {
+            let turned = |value| measure.objective().minimised(value);
+            measure.of(point).is_some_and(|value| turned(value) >= turned(limit))
+        };
+        let is_outside = |point: &&Point| limits.iter().any(|(measure, limit)| beyond(point, measure, *limit));
+        self.points.iter().filter(is_outside).map(|point| point.name.as_str()).collect()
     }
 
-    /// Area that the front dominates up to the reference, in ms (error is a fraction); more is better.
+    /// Area that the front dominates up to the reference, in the product of the objectives' units (ms of error and latency); more is better.
     #[must_use]
     pub fn hypervolume(&self) -> f64 {
         self.hypervolume
@@ -193,6 +278,19 @@ impl Front {
 /// # Errors
 /// As [`Front::new`]; a given `reference` must be dominated on every accelerator.
 pub fn fronts(points: Vec<Point>, reference: Option<Reference>) -> Result<Vec<Front>, ParetoError> {
+    let corner = reference.map(|given| [given.error, given.latency_ms]);
+    fronts_over(points, &Objectives::default(), corner.as_ref().map(|corner| &corner[..]))
+}
+
+/// The front of `objectives` on each accelerator of `points`, in the order in which these first occur.
+///
+/// # Errors
+/// As [`Front::over`]; a given `reference` must be dominated on every accelerator.
+pub fn fronts_over(
+    points: Vec<Point>,
+    objectives: &Objectives,
+    reference: Option<&[f64]>,
+) -> Result<Vec<Front>, ParetoError> {
     let mut groups: Vec<(String, Vec<Point>)> = Vec::new();
     for point in points {
         match groups.iter_mut().find(|(accelerator, _)| *accelerator == point.accelerator) {
@@ -200,7 +298,7 @@ pub fn fronts(points: Vec<Point>, reference: Option<Reference>) -> Result<Vec<Fr
             None => groups.push((point.accelerator.clone(), vec![point])),
         }
     }
-    groups.into_iter().map(|(accelerator, group)| Front::new(&accelerator, group, reference)).collect()
+    groups.into_iter().map(|(accelerator, group)| Front::over(&accelerator, group, objectives, reference)).collect()
 }
 
 /// What `pareto --json` prints: the object of the one accelerator, or an array of several; ends in a newline.
@@ -233,7 +331,7 @@ pub fn csv(fronts: &[Front]) -> String {
     String::from_utf8(writer.into_inner().expect("memory is always written to")).expect("strings went in")
 }
 
-const HEADER: [&str; 11] = [
+const HEADER: [&str; 14] = [
     "name",
     "error",
     "latency_ms",
@@ -245,6 +343,9 @@ const HEADER: [&str; 11] = [
     "seed",
     "accuracy_from",
     "run",
+    "energy_uj",
+    "weight_kib",
+    "seconds",
 ];
 
 fn row(point: &Point, on_front: bool) -> [String; HEADER.len()] {
@@ -260,6 +361,9 @@ fn row(point: &Point, on_front: bool) -> [String; HEADER.len()] {
         written(point.seed),
         point.accuracy_from.to_string(),
         point.run.clone().unwrap_or_default(),
+        written(point.energy_uj),
+        written(point.weight_kib),
+        written(point.seconds),
     ]
 }
 
@@ -278,13 +382,36 @@ fn check(accelerator: &str, points: &[Point]) -> Result<(), ParetoError> {
     Ok(())
 }
 
-fn unreached(accelerator: &str, vectors: &[[f64; 2]], reference: Reference) -> ParetoError {
-    let least = |i: usize| vectors.iter().map(|vector| vector[i]).fold(f64::INFINITY, f64::min);
+fn unreached(accelerator: &str, points: &[Point], objectives: &Objectives, corner: &[f64]) -> ParetoError {
+    let best = |measure: &Measure| {
+        let turned = |value| measure.objective().minimised(value);
+        let values = points.iter().filter_map(|point| measure.of(point)).map(turned);
+        let value = turned(values.fold(f64::INFINITY, f64::min));
+        let which = if measure.objective() == Objective::Minimise { "least" } else { "greatest" };
+        let unit = if measure.unit().is_empty() { String::new() } else { format!(" {}", measure.unit()) };
+        (which, measure.label(), format!("{value}{unit}"))
+    };
+    let bests = objectives.measures().iter().map(best).enumerate();
+    let told = bests.map(|(place, (which, label, value))| match place {
+        0 => format!("the {which} {label} is {value}"),
+        _ => format!("the {which} {label} {value}"),
+    });
     ParetoError::Reference {
         accelerator: accelerator.to_owned(),
-        reference,
-        least_error: least(0),
-        least_latency_ms: least(1),
+        reference: corner.iter().map(f64::to_string).collect::<Vec<_>>().join(","),
+        objectives: objectives.clone(),
+        best: told.collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Why `points` have no front at all.
+fn without_front(accelerator: &str, points: &[Point], objectives: &Objectives) -> ParetoError {
+    let absent = |measure: &&Measure| !points.iter().any(|point| measure.of(point).is_some());
+    match objectives.measures().iter().find(absent).filter(|_| !points.is_empty()) {
+        Some(&missing) => {
+            ParetoError::Unknown { accelerator: accelerator.to_owned(), objectives: objectives.clone(), missing }
+        }
+        None => ParetoError::NoPoints { given: points.len(), skipped: Vec::new() },
     }
 }
 
@@ -325,8 +452,8 @@ mod tests {
     #[test]
     fn the_default_reference_is_a_tenth_beyond_the_front() {
         let front = Front::new("tpu-v1", vec![point("a", 0.5, 1.0), point("b", 0.25, 2.0)], None).unwrap();
-        let Reference { error, latency_ms } = front.reference();
-        assert!((error - 0.55).abs() < 1e-12 && (latency_ms - 2.2).abs() < 1e-12);
+        let corner = front.corner();
+        assert!((corner[0] - 0.55).abs() < 1e-12 && (corner[1] - 2.2).abs() < 1e-12);
         assert!(front.hypervolume() > 0.0);
     }
 
@@ -368,9 +495,9 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
-            "name,error,latency_ms,utilization,on_front,accelerator,params,macs,seed,accuracy_from,run"
+            "name,error,latency_ms,utilization,on_front,accelerator,params,macs,seed,accuracy_from,run,energy_uj,weight_kib,seconds"
         );
-        assert_eq!(lines[1], "\"a,b\",0.5,1,,true,tpu-v1,,,,test,");
-        assert_eq!(lines[2], "c,0.75,1.5,,false,tpu-v1,,,,test,");
+        assert_eq!(lines[1], "\"a,b\",0.5,1,,true,tpu-v1,,,,test,,,,");
+        assert_eq!(lines[2], "c,0.75,1.5,,false,tpu-v1,,,,test,,,,");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Front, Point};
+use super::{Front, Measure, Objectives, Point};
 
 /// A percentage divided by 100 and a fraction as it is written differ by less than this.
 const ROUNDING: f64 = 1e-12;
@@ -11,8 +11,8 @@ const ROUNDING: f64 = 1e-12;
 /// Which point of a front is wanted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pick {
-    /// The one farthest from the line between the ends of the front, error and latency scaled to the front's range:
-    /// the greatest `1 - (error - least) / range - (latency - least) / range`; of equal ones the fastest.
+    /// The one farthest from the line between the ends of the front, objectives scaled to the front's range: of error and
+    /// latency the greatest `1 - (error - least) / range - (latency - least) / range`; of equal ones the fastest.
     Knee,
     /// The most accurate one of at most so many ms.
     Latency(f64),
@@ -64,27 +64,40 @@ impl Pick {
     #[must_use]
     pub fn from<'a>(&self, front: &'a Front) -> Option<&'a Point> {
         let mut members: Vec<&Point> = front.members().iter().map(|&member| &front.points()[member]).collect();
-        // The fastest first: along a front that is the least accurate.
-        members.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
+        // The fastest first; of equally fast ones the most accurate.
+        members.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms).then(a.error.total_cmp(&b.error)));
         let within = |limit: f64| move |point: &&&Point| point.error <= limit + ROUNDING;
         match *self {
-            Self::Knee => knee(&members),
-            Self::Latency(limit) => members.iter().rfind(|point| point.latency_ms <= limit).copied(),
+            Self::Knee => knee(&members, front.objectives()),
+            Self::Latency(limit) => most_accurate(members.into_iter().filter(|point| point.latency_ms <= limit)),
             Self::Error(limit) => members.iter().find(within(limit)).copied(),
             Self::Accuracy(limit) => members.iter().find(within(1.0 - limit)).copied(),
         }
     }
 }
 
-/// As [`Pick::Knee`]; `members` are those of a front, the fastest first.
-fn knee<'a>(members: &[&'a Point]) -> Option<&'a Point> {
-    let (first, last) = (members.first()?, members.last()?);
-    let range = |a: f64, b: f64| if a == b { 1.0 } else { a - b };
-    let [errors, latencies] = [range(first.error, last.error), range(last.latency_ms, first.latency_ms)];
-    let gain =
-        |point: &Point| 1.0 - (point.error - last.error) / errors - (point.latency_ms - first.latency_ms) / latencies;
-    let better = |best: &'a Point, point: &&'a Point| if gain(point) > gain(best) { *point } else { best };
-    Some(members.iter().fold(*first, |best, point| better(best, point)))
+/// Of equally accurate ones the first.
+fn most_accurate<'a>(points: impl Iterator<Item = &'a Point>) -> Option<&'a Point> {
+    points.reduce(|best, point| if point.error < best.error { point } else { best })
+}
+
+/// As [`Pick::Knee`]; `members` are those of a front of `objectives`, the fastest first.
+fn knee<'a>(members: &[&'a Point], objectives: &Objectives) -> Option<&'a Point> {
+    let turned = |measure: &Measure, point: &Point| {
+        measure.of(point).map_or(f64::INFINITY, |value| measure.objective().minimised(value))
+    };
+    let range = |measure: &Measure| {
+        let values = || members.iter().map(|point| turned(measure, point));
+        let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+        (least, if most > least { most - least } else { 1.0 })
+    };
+    let ranges: Vec<(&Measure, (f64, f64))> =
+        objectives.measures().iter().map(|measure| (measure, range(measure))).collect();
+    let loss = |point: &Point| -> f64 {
+        ranges.iter().map(|(measure, (least, range))| (turned(measure, point) - least) / range).sum()
+    };
+    let better = |best: &'a Point, point: &'a Point| if loss(point) < loss(best) { point } else { best };
+    members.iter().copied().reduce(better)
 }
 
 #[cfg(test)]

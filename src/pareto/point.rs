@@ -18,9 +18,15 @@ pub struct Point {
     pub latency_ms: f64,
     /// Overall utilization, a fraction: adds load, fill and drain to what tiling loses.
     pub utilization: Option<f64>,
+    /// Energy of one image, uJ, where the accelerator has an energy table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy_uj: Option<f64>,
     /// Trained parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub params: Option<u64>,
+    /// Trained parameters at the accelerator's precision of weights, KiB of 1024 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_kib: Option<f64>,
     /// Multiply-accumulates for one image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub macs: Option<Macs>,
@@ -30,6 +36,9 @@ pub struct Point {
     /// Seed of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// Search and training, s, where it is a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
     /// Name of the accelerator.
     pub accelerator: String,
     /// Which images the error is of.
@@ -70,10 +79,13 @@ impl Point {
             error,
             latency_ms,
             utilization: None,
+            energy_uj: None,
             params: None,
+            weight_kib: None,
             macs: None,
             method: None,
             seed: None,
+            seconds: None,
             accelerator: accelerator.to_owned(),
             accuracy_from: AccuracyFrom::Test,
             run: None,

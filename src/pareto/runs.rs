@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use super::{AccuracyFrom, ParetoError, Point};
-use crate::record::{RunFolder, Summary};
+use crate::record::{RunFolder, Summary, read_json};
+use crate::units::Bytes;
 
 /// What was found in run folders.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +63,8 @@ pub fn points_of_runs(folders: &[PathBuf]) -> Result<Runs, ParetoError> {
 
 /// The point of one run, or why it has none.
 fn point_of_run(folder: &Path) -> Result<Result<(Point, Summary), &'static str>, ParetoError> {
-    let Some(summary) = RunFolder::open(folder)?.read_summary()? else {
+    let (name, folder) = (folder, RunFolder::open(folder)?);
+    let Some(summary) = folder.read_summary()? else {
         return Ok(Err("it has no summary.json, so its run has not ended"));
     };
     let accuracy = summary.accuracy;
@@ -77,20 +81,48 @@ fn point_of_run(folder: &Path) -> Result<Result<(Point, Summary), &'static str>,
     }
     if !(0.0..=1.0).contains(&accuracy) {
         let rule = "an accuracy is a fraction from 0 to 1";
-        return Err(ParetoError::Value { name: folder.display().to_string(), rule, given: accuracy });
+        return Err(ParetoError::Value { name: name.display().to_string(), rule, given: accuracy });
     }
+    let total = total_of(&folder.estimate())?;
+    let seconds =
+        [summary.search_seconds, summary.train_seconds].into_iter().filter(|part| part.is_finite()).sum::<f64>();
     let point = Point {
         utilization: summary.overall_utilization,
+        energy_uj: total.energy_uj,
         params: Some(summary.params),
+        weight_kib: total.weight_bytes.map(|bytes| bytes.0 as f64 / 1024.0),
         macs: Some(summary.macs),
         method: summary.method.clone(),
         seed: Some(summary.seed),
+        seconds: seconds.is_finite().then_some(seconds),
         accuracy_from,
-        run: Some(folder.display().to_string()),
+        run: Some(name.display().to_string()),
         ..Point::new(&summary.name, &summary.accelerator, [1.0 - accuracy, summary.latency_ms])
     };
     point.check()?;
     Ok(Ok((point, summary)))
+}
+
+/// What of `estimate.json` the summary does not hold.
+#[derive(Debug, Default, Deserialize)]
+struct Total {
+    #[serde(default)]
+    energy_uj: Option<f64>,
+    #[serde(default)]
+    weight_bytes: Option<Bytes>,
+}
+
+/// The totals of the one estimate at `path`; nothing known where there is none.
+fn total_of(path: &Path) -> Result<Total, ParetoError> {
+    #[derive(Debug, Deserialize)]
+    struct Estimate {
+        total: Total,
+    }
+    if !path.exists() {
+        return Ok(Total::default());
+    }
+    let estimates: Vec<Estimate> = read_json(path)?;
+    Ok(estimates.into_iter().next().map_or_else(Total::default, |estimate| estimate.total))
 }
 
 /// Names that several points share become longer, until they differ or the path says it all.
@@ -165,6 +197,23 @@ mod tests {
         let errors: Vec<_> = runs.points.iter().map(|p| (p.name.as_str(), p.error, p.accuracy_from)).collect();
         assert_eq!(errors, [("demo-s0", 0.25, AccuracyFrom::Test), ("demo-s1", 0.5, AccuracyFrom::Validation)]);
         assert_eq!(runs.warnings, ["the runs are of different kinds of accuracy: test, validation"]);
+    }
+
+    #[test]
+    fn energy_and_weights_are_those_of_the_estimate_and_seconds_those_of_both_parts() {
+        let above = tempfile::tempdir().unwrap();
+        let accuracy = r#"{"validation":null,"test":0.75}"#;
+        let folder = make(above.path(), &Run { folder: "a", seed: 0, accuracy });
+        let point = |folder: &PathBuf| points_of_runs(std::slice::from_ref(folder)).map(|runs| runs.points[0].clone());
+        let blind = point(&folder).unwrap();
+        assert_eq!((blind.energy_uj, blind.weight_kib, blind.seconds), (None, None, Some(0.0)));
+        let file = folder.join("estimate.json");
+        std::fs::write(&file, r#"[{"total":{"energy_uj":2.5,"weight_bytes":3072}}]"#).unwrap();
+        let known = point(&folder).unwrap();
+        assert_eq!((known.energy_uj, known.weight_kib), (Some(2.5), Some(3.0)));
+        std::fs::write(&file, "[{\"total\":3}]").unwrap();
+        let message = point(&folder).unwrap_err().to_string();
+        assert!(message.contains("estimate.json:1:"), "{message}");
     }
 
     #[test]

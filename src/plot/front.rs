@@ -6,9 +6,10 @@ use super::axis::{Axis, plain};
 use super::canvas::{Anchor, Canvas, Dash, Look, Size, Stroke, drawing, shortened, text_width};
 use super::colour::{FAINT_INK, INK, UNKNOWN, paler, series as colour, viridis};
 use super::labels::{Corners, Label, SMALL, arrange};
+use super::measures::{Axes, more_is_better, title};
 use super::panel::{Mark, Panel, Shape, nothing, utilization_bar};
 use super::series::{By, Series, spreads};
-use crate::pareto::{Front, Point};
+use crate::pareto::{Front, Measure, Point};
 
 const WIDTH: f64 = 900.0;
 const PANEL: Corners = [[75.0, 45.0], [790.0, 500.0]];
@@ -27,41 +28,44 @@ const DENSE_FRONT_RADIUS: f64 = 4.0;
 const FRONT_RADIUS: f64 = 5.5;
 const OTHER_RADIUS: f64 = 3.5;
 
-/// Accuracy in % against latency in ms: all points, and the front of each accelerator as a step line.
+/// Accuracy in % against latency in ms, or the front's own objectives (accuracy or the first one upwards, the next one to the
+/// right): all points, and the front of each accelerator, a step line where it is of two objectives.
 ///
-/// Latency is logarithmic where it spans more than a decade. The fill is the utilization, as the bar at the side says,
+/// The axis to the right is logarithmic where it spans more than a decade. The fill is the utilization, as the bar at the side says,
 /// grey where it is not known; shape and outline tell accelerators apart, or methods on one accelerator, or the seeds of
 /// its jobs. A cross stands at the mean of a job's runs under several seeds, its arms are the sample standard deviation.
 /// Points are named where there is room, those on the front first, and points in one place together. The caption states
 /// reference and hypervolume.
 #[must_use]
 pub fn front_svg(fronts: &[Front]) -> String {
+    let axes = Axes::of(fronts);
     let series = Series::of(fronts);
     let legend = flowed(&series.names);
     let lines = fronts.len().max(1) + legend.last().map_or(0, |(_, line, _)| line + 1);
     let height = PANEL[1][1] + 55.0 + LINE * lines as f64;
     drawing([WIDTH, height], |canvas| {
-        let title = Look { size: Size::Title, anchor: Anchor::Left, colour: INK };
-        canvas.text("Accuracy and latency", [PANEL[0][0], 24.0], title);
-        if fronts.iter().any(|front| !spreads(front.points()).is_empty()) {
+        let heading = Look { size: Size::Title, anchor: Anchor::Left, colour: INK };
+        canvas.text(&axes.heading(), [PANEL[0][0], 24.0], heading);
+        if fronts.iter().any(|front| !spreads(front.points(), axes).is_empty()) {
             let look = Look { size: Size::Small, anchor: Anchor::Right, colour: FAINT_INK };
             canvas.text("crosses: mean and standard deviation over the seeds of a job", [PANEL[1][0], 24.0], look);
         }
-        let latencies = fronts.iter().flat_map(Front::points).map(|point| point.latency_ms);
-        let accuracies = fronts.iter().flat_map(Front::points).map(accuracy);
+        let places = || fronts.iter().flat_map(Front::points).filter_map(|point| axes.place(point));
+        let limit = |measure| if more_is_better(measure) { 100.0 } else { f64::INFINITY };
         let panel = Panel {
             corners: PANEL,
-            x: Axis::around_log(latencies, 7),
-            y: Axis::around(accuracies, 7).ticks_up_to(100.0),
+            x: Axis::around_log(places().map(|[x, _]| x), 7).ticks_up_to(limit(axes.x)),
+            y: Axis::around(places().map(|[_, y]| y), 7).ticks_up_to(limit(axes.y)),
         };
-        panel.frame(canvas, Some("latency (ms)"), Some("accuracy (%)"));
+        let panel = &Sheet { panel, axes };
+        panel.panel.frame(canvas, Some(title(axes.x)), Some(title(axes.y)));
         if fronts.is_empty() {
             nothing(canvas, [0, 1].map(|i| f64::midpoint(PANEL[0][i], PANEL[1][i])), "no points");
         }
         let colours = utilization_range(fronts);
-        crosses(canvas, &panel, fronts, &series);
-        marks(canvas, &panel, fronts, (&series, colours));
-        names(canvas, &panel, fronts);
+        crosses(canvas, panel, fronts, &series);
+        marks(canvas, panel, fronts, (&series, colours));
+        names(canvas, panel, fronts);
         caption(canvas, fronts, &series);
         for (name, line, left) in &legend {
             let y = PANEL[1][1] + 58.0 + LINE * (fronts.len() + line) as f64;
@@ -76,9 +80,17 @@ pub fn front_svg(fronts: &[Front]) -> String {
     })
 }
 
-/// Percent.
-fn accuracy(point: &Point) -> f64 {
-    100.0 * (1.0 - point.error)
+/// A frame and what is along its axes.
+struct Sheet {
+    panel: Panel,
+    axes: Axes,
+}
+
+impl Sheet {
+    /// Where a point is on the sheet, pixels; nothing where it has no such figures.
+    fn place(&self, point: &Point) -> Option<[f64; 2]> {
+        self.axes.place(point).map(|[x, y]| self.panel.place(x, y))
+    }
 }
 
 /// From where to where the colours run: round tenths around the utilizations, at least two of them.
@@ -119,26 +131,34 @@ fn is_member(front: &Front) -> Vec<bool> {
     flags
 }
 
-/// The step line of a front: the most accurate point that is no slower, at each latency.
-fn steps(panel: &Panel, front: &Front) -> Vec<[f64; 2]> {
-    let mut members: Vec<&Point> = front.members().iter().map(|&i| &front.points()[i]).collect();
-    members.sort_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms));
-    let [[_, _], [right, bottom]] = panel.corners;
+/// The step line of a front of two objectives: the best value upwards of the points that are no worse to the right.
+fn steps(sheet: &Sheet, front: &Front) -> Vec<[f64; 2]> {
+    if front.objectives().measures().len() != 2 {
+        return Vec::new();
+    }
+    let mut places: Vec<[f64; 2]> = front.members().iter().filter_map(|&i| sheet.place(&front.points()[i])).collect();
+    let [[left, top], [right, bottom]] = sheet.panel.corners;
+    let far = if more_is_better(sheet.axes.x) { left } else { right };
+    // From the best place to the right on, towards the far side.
+    places.sort_by(|a, b| (a[0] - far).abs().total_cmp(&(b[0] - far).abs()).reverse());
+    let mut height = if more_is_better(sheet.axes.y) { bottom } else { top };
     let mut line: Vec<[f64; 2]> = Vec::new();
-    let mut height = bottom;
-    for [x, y] in members.iter().map(|point| panel.place(point.latency_ms, accuracy(point))) {
+    for [x, y] in places {
         line.extend([[x, height], [x, y]]);
         height = y;
     }
-    line.push([right, height]);
+    line.push([far, height]);
     line
 }
 
 /// Lines below, then the other points, then those on the front.
-fn marks(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], (series, colours): (&Series, Option<[f64; 2]>)) {
+fn marks(canvas: &Canvas<'_>, panel: &Sheet, fronts: &[Front], (series, colours): (&Series, Option<[f64; 2]>)) {
     for (number, front) in fronts.iter().enumerate() {
         let stroke = Stroke { colour: line_colour(series, number), width: 1.5, dash: Dash::Solid };
-        canvas.line(&steps(panel, front), stroke);
+        let line = steps(panel, front);
+        if !line.is_empty() {
+            canvas.line(&line, stroke);
+        }
     }
     let dots = fronts.iter().map(|front| front.points().len()).sum::<usize>() > MOST_SHAPES;
     // Dots that would cover each other are drawn once: of a hundred thousand points a picture holds fewer places.
@@ -151,7 +171,7 @@ fn marks(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], (series, colours)
                 (false, true | false) => (OTHER_RADIUS, 0.8),
             };
             for (point, _) in front.points().iter().zip(is_member(front)).filter(|(_, member)| *member == on_front) {
-                let centre = panel.place(point.latency_ms, accuracy(point));
+                let Some(centre) = panel.place(point) else { continue };
                 let own = series.number(number, point);
                 let mark = Mark { radius, fill: fill(point, colours), edge: colour(own), edge_width };
                 if dots && !on_front && !drawn.insert(centre.map(dot_place)) {
@@ -175,15 +195,16 @@ fn dot_place(at: f64) -> i64 {
 }
 
 /// Mean and standard deviation of the runs of each job, in the frame.
-fn crosses(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front], series: &Series) {
+fn crosses(canvas: &Canvas<'_>, panel: &Sheet, fronts: &[Front], series: &Series) {
+    let Sheet { panel, axes } = panel;
     let [[left, top], [right, bottom]] = panel.corners;
     for (number, front) in fronts.iter().enumerate() {
-        for spread in spreads(front.points()) {
+        for spread in spreads(front.points(), *axes) {
             let own = match series.by {
                 By::Accelerator | By::Method => colour(series.number(number, spread.first)),
                 By::Seed => INK,
             };
-            let ([x, across], [y, along]) = (spread.latency_ms, spread.accuracy.map(|part| 100.0 * part));
+            let ([x, across], [y, along]) = (spread.x, spread.y);
             let place = |x: f64, y: f64| {
                 let [x, y] = panel.place(x.max(f64::MIN_POSITIVE), y);
                 [x.clamp(left, right), y.clamp(top, bottom)]
@@ -203,14 +224,14 @@ fn fill(point: &Point, colours: Option<[f64; 2]>) -> plotters::style::RGBColor {
 }
 
 /// Names, those on a front first; a line to the mark where the name stands off.
-fn names(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front]) {
+fn names(canvas: &Canvas<'_>, panel: &Sheet, fronts: &[Front]) {
     let all: usize = fronts.iter().map(|front| front.points().len()).sum();
     let mut places: Vec<([f64; 2], Vec<&str>)> = Vec::new();
     let mut taken: Vec<Corners> = Vec::new();
     for on_front in [true, false] {
         for front in fronts {
             for (point, _) in front.points().iter().zip(is_member(front)).filter(|(_, member)| *member == on_front) {
-                let mark = panel.place(point.latency_ms, accuracy(point));
+                let Some(mark) = panel.place(point) else { continue };
                 let radius = if on_front { FRONT_RADIUS } else { OTHER_RADIUS } + 1.0;
                 taken.push([mark.map(|at| at - radius), mark.map(|at| at + radius)]);
                 if on_front || all <= MOST_NAMED {
@@ -226,7 +247,7 @@ fn names(canvas: &Canvas<'_>, panel: &Panel, fronts: &[Front]) {
     let labels: Vec<Label> =
         places.iter().map(|(mark, names)| Label { text: together(names), mark: *mark, radius: SMALL }).collect();
     taken.extend(fronts.iter().flat_map(|front| line_boxes(&steps(panel, front))));
-    for (label, place) in labels.iter().zip(arrange(&labels, panel.corners, taken)) {
+    for (label, place) in labels.iter().zip(arrange(&labels, panel.panel.corners, taken)) {
         if let Some(place) = place {
             name(canvas, label, place);
         }
@@ -280,13 +301,20 @@ fn caption(canvas: &Canvas<'_>, fronts: &[Front], series: &Series) {
 }
 
 fn measures(front: &Front) -> String {
-    let reference = front.reference();
+    let objectives = front.objectives();
+    let value = |(measure, value): (&Measure, f64)| match measure {
+        Measure::Error => format!("{} % error", plain(100.0 * value)),
+        Measure::Utilization => format!("{} % utilization", plain(100.0 * value)),
+        Measure::Macs | Measure::Params => format!("{} {}", plain(value), measure.label()),
+        Measure::LatencyMs | Measure::EnergyUj | Measure::WeightKib => format!("{} {}", plain(value), measure.unit()),
+    };
+    let reference: Vec<String> = objectives.measures().iter().zip(front.corner()).map(value).collect();
+    let unit = if objectives.is_default() { " (error × ms)".to_owned() } else { format!(" ({objectives})") };
     format!(
-        "{} of {} points on the front, hypervolume {} (error × ms) up to the reference {} % error, {} ms",
+        "{} of {} points on the front, hypervolume {}{unit} up to the reference {}",
         front.members().len(),
         front.points().len(),
         plain(front.hypervolume()),
-        plain(100.0 * reference.error),
-        plain(reference.latency_ms)
+        reference.join(", ")
     )
 }

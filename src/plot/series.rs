@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::measures::Axes;
 use crate::pareto::{Front, Point};
 
 /// More seeds than this are no series.
@@ -33,7 +34,7 @@ impl Series {
         let points = fronts[0].points();
         let methods = Self { by: By::Method, names: distinct(By::Method, points) };
         let seeds = Self { by: By::Seed, names: distinct(By::Seed, points) };
-        let repeated = seeds.names.len() <= MOST_SEEDS && !spreads(points).is_empty();
+        let repeated = seeds.names.len() <= MOST_SEEDS && !spreads(points, Axes::of(fronts)).is_empty();
         match (methods.names.len(), seeds.names.len()) {
             (2.., _) => methods,
             (_, 2..) if repeated => seeds,
@@ -73,27 +74,26 @@ fn name_of(by: By, point: &Point) -> String {
 pub(super) struct Spread<'a> {
     /// Of its first point.
     pub(super) first: &'a Point,
-    /// Mean and sample standard deviation of the latency, ms.
-    pub(super) latency_ms: [f64; 2],
-    /// Mean and sample standard deviation of the accuracy, a fraction.
-    pub(super) accuracy: [f64; 2],
+    /// Mean and sample standard deviation along the axis to the right.
+    pub(super) x: [f64; 2],
+    /// Mean and sample standard deviation along the axis upwards.
+    pub(super) y: [f64; 2],
 }
 
 impl<'a> Spread<'a> {
-    fn of(runs: &[&'a Point]) -> Self {
-        Self {
-            first: runs[0],
-            latency_ms: moments(&runs.iter().map(|run| run.latency_ms).collect::<Vec<_>>()),
-            accuracy: moments(&runs.iter().map(|run| 1.0 - run.error).collect::<Vec<_>>()),
-        }
+    fn of(runs: &[(&'a Point, [f64; 2])]) -> Self {
+        let along = |axis: usize| moments(&runs.iter().map(|(_, place)| place[axis]).collect::<Vec<_>>());
+        Self { first: runs[0].0, x: along(0), y: along(1) }
     }
 }
 
 /// The spread of each job with two seeds at least, by its name.
-pub(super) fn spreads(points: &[Point]) -> Vec<Spread<'_>> {
-    let mut jobs: BTreeMap<&str, Vec<&Point>> = BTreeMap::new();
+pub(super) fn spreads(points: &[Point], axes: Axes) -> Vec<Spread<'_>> {
+    let mut jobs: BTreeMap<&str, Vec<(&Point, [f64; 2])>> = BTreeMap::new();
     for point in points.iter().filter(|point| point.job() != point.name) {
-        jobs.entry(point.job()).or_default().push(point);
+        if let Some(place) = axes.place(point) {
+            jobs.entry(point.job()).or_default().push((point, place));
+        }
     }
     jobs.into_values().filter(|runs| runs.len() > 1).map(|runs| Spread::of(&runs)).collect()
 }
@@ -144,10 +144,10 @@ mod tests {
             run("b", "darts", 0, [0.5, 1.0]),
             Point::new("table", "tpu-v1", [0.5, 1.0]),
         ];
-        let spreads = spreads(&points);
+        let spreads = spreads(&points, Axes::of(&[]));
         assert_eq!(spreads.len(), 1);
-        // Latency: (1 + 4) / 2, sqrt((1.5^2 + 1.5^2) / 1); accuracy: (0.5 + 0.75) / 2, sqrt(2 * 0.125^2)
-        let expected = [[2.5, 4.5_f64.sqrt()], [0.625, 0.03125_f64.sqrt()]];
-        assert_eq!([spreads[0].latency_ms, spreads[0].accuracy], expected);
+        // Latency: (1 + 4) / 2, sqrt((1.5^2 + 1.5^2) / 1); accuracy: (50 + 75) / 2 %, sqrt(2 * 12.5^2)
+        let expected = [[2.5, 4.5_f64.sqrt()], [62.5, 312.5_f64.sqrt()]];
+        assert_eq!([spreads[0].x, spreads[0].y], expected);
     }
 }

@@ -142,6 +142,51 @@ fn a_front_of_a_large_table_names_only_its_front() {
     assert!(svg.matches("uboost-c").count() < 60);
 }
 
+/// Twenty points whose energy and utilization go against each other; one has neither.
+fn measured_cloud() -> Vec<Point> {
+    let mut points = cloud("edge-tpu", 20, 1.0);
+    for (point, number) in points.iter_mut().zip(0u32..) {
+        let x = noise(number + 3);
+        point.energy_uj = Some(3.0 + 40.0 * x * x);
+        point.utilization = Some(0.2 + 0.5 * x + 0.1 * noise(number + 500));
+        point.weight_kib = Some(20.0 + 300.0 * noise(number + 90));
+    }
+    (points[4].energy_uj, points[4].utilization, points[4].weight_kib) = (None, None, None);
+    points
+}
+
+#[test]
+fn fronts_of_other_objectives_have_their_own_axes() {
+    let drawn_over = |name: &str, objectives: &str| {
+        let front = Front::over("edge-tpu", measured_cloud(), &objectives.parse().unwrap(), None).unwrap();
+        assert_eq!(front.unknown(), 1);
+        drawn(name, front_svg(&[front]))
+    };
+    let svg = drawn_over("front-energy", "error,energy-uj");
+    assert!(svg.contains("Accuracy and energy") && svg.contains("energy (uJ)") && svg.contains("(error, energy-uj)"));
+    let svg = drawn_over("front-utilization", "energy-uj,utilization");
+    assert!(svg.contains("Energy and utilization") && svg.contains("energy (uJ)"));
+    let svg = drawn_over("front-three", "error,energy-uj,weight-kib");
+    assert!(svg.contains("(error, energy-uj, weight-kib)") && svg.contains("KiB"));
+}
+
+#[test]
+fn the_hypervolume_grows_with_the_time_of_the_runs() {
+    assert_eq!(hypervolume_svg(&fronts(cloud("tpu-v1", 5, 1.0), None).unwrap()), None, "no point has a time");
+    let mut points = runs_of_methods(&["darts", "gdas", "random"]);
+    for (point, number) in points.iter_mut().zip(0u32..) {
+        point.seconds = Some(40.0 + 200.0 * noise(number + 7));
+    }
+    let svg = drawn("hypervolume", hypervolume_svg(&fronts(points.clone(), None).unwrap()).unwrap());
+    for text in ["search and training (minutes)", "share of the hypervolume (%)", "darts", "gdas", "4 runs"] {
+        assert!(svg.contains(text), "{text}");
+    }
+    // All runs of the one series have the whole hypervolume.
+    points.iter_mut().for_each(|point| point.method = None);
+    let svg = hypervolume_svg(&fronts(points, None).unwrap()).unwrap();
+    assert!(svg.contains("12 runs, 100.0 % of the hypervolume of all"));
+}
+
 #[test]
 fn one_point_and_equal_points_are_drawn() {
     let one = vec![point("demo", "tpu-v1", [0.08, 0.012])];

@@ -30,6 +30,20 @@
     const members = new Set(front.front);
     return front.points.map((point, place) => ({ ...point, front: number, place, member: members.has(point.name), accuracy: 1 - point.error }));
   });
+  // What the fronts are about: error upwards as accuracy, or the first objective, the next one to the right.
+  const MEASURES = {
+    "error": { title: "accuracy (%)", of: (p) => 100 * p.accuracy, more: true, reference: (value) => digits(100 * value, 4) + " % error" },
+    "latency-ms": { title: "latency (ms)", of: (p) => p.latency_ms, reference: (value) => digits(value, 4) + " ms" },
+    "utilization": { title: "utilization (%)", of: (p) => 100 * p.utilization, more: true, reference: (value) => digits(100 * value, 4) + " % utilization" },
+    "energy-uj": { title: "energy (uJ)", of: (p) => p.energy_uj, reference: (value) => digits(value, 4) + " uJ" },
+    "macs": { title: "MACs", of: (p) => p.macs, reference: (value) => digits(value, 4) + " MACs" },
+    "params": { title: "parameters", of: (p) => p.params, reference: (value) => digits(value, 4) + " params" },
+    "weight-kib": { title: "weights (KiB)", of: (p) => p.weight_kib, reference: (value) => digits(value, 4) + " KiB" },
+  };
+  const OBJECTIVES = fronts[0]?.objectives ?? ["error", "latency-ms"];
+  const Y = MEASURES[OBJECTIVES.includes("error") ? "error" : OBJECTIVES[0]], X = OBJECTIVES.map((name) => MEASURES[name]).find((measure) => measure !== Y);
+  const spot = (point) => [X.of(point), Y.of(point)], isDrawn = (point) => spot(point).every(known);
+  const along = (a, b) => (X.more ? X.of(b) - X.of(a) : X.of(a) - X.of(b));
   const details = new Map(data.details.map((one) => [one.accelerator + "\n" + one.key, one]));
   // Of a table: a pair of a network's place and its layers' places, in lists that hold each part of YAML and each layer once.
   const unpacked = (point) => {
@@ -59,7 +73,9 @@
     { key: "accuracy", title: "accuracy", of: (p) => p.accuracy, text: (p) => percent(p.accuracy, 2) },
     { key: "latency_ms", title: "latency (ms)", of: (p) => p.latency_ms, text: (p) => digits(p.latency_ms, 5) },
     { key: "utilization", title: "utilization", of: (p) => p.utilization, text: (p) => percent(p.utilization) },
+    { key: "energy_uj", title: "energy (uJ)", of: (p) => p.energy_uj, text: (p) => digits(p.energy_uj, 5), wanted: () => points.some((p) => known(p.energy_uj)) },
     { key: "params", title: "params", of: (p) => p.params, text: (p) => whole(p.params), wanted: () => points.some((p) => known(p.params)) },
+    { key: "weight_kib", title: "weights (KiB)", of: (p) => p.weight_kib, text: (p) => digits(p.weight_kib, 5), wanted: () => OBJECTIVES.includes("weight-kib") },
     { key: "macs", title: "MACs", of: (p) => p.macs, text: (p) => whole(p.macs), wanted: () => points.some((p) => known(p.macs)) },
     { key: "seed", title: "seed", of: (p) => p.seed, text: (p) => (known(p.seed) ? String(p.seed) : ""), wanted: () => points.some((p) => known(p.seed)) },
   ].filter((column) => !column.wanted || column.wanted());
@@ -112,7 +128,7 @@
   // Plot
 
   const plot = byId("plot"), canvas = plot.querySelector("canvas"), svg = plot.querySelector("svg"), tip = byId("tip");
-  const accuracyAndLatency = () => state.accelerator ? points.filter((p) => p.accelerator === state.accelerator) : points;
+  const accelerated = () => points.filter((p) => (!state.accelerator || p.accelerator === state.accelerator) && isDrawn(p));
   const utilizations = points.map((p) => p.utilization).filter(known);
   const lowest = utilizations.reduce((a, b) => Math.min(a, b), Infinity), highest = utilizations.reduce((a, b) => Math.max(a, b), -Infinity);
   const range = utilizations.length ? (([low, high]) => [low, Math.max(high, low + 0.2)])([Math.min(0.8, Math.floor(10 * lowest) / 10), Math.ceil(10 * highest) / 10]) : null;
@@ -132,10 +148,11 @@
 
   const place = () => {
     const { clientWidth: width, clientHeight: height } = plot;
-    const within = accuracyAndLatency();
-    const x = axis(within.map((p) => p.latency_ms), true, Infinity), y = axis(within.map((p) => 100 * p.accuracy), false, 100 + 1e-9);
+    const within = accelerated();
+    const limit = (measure) => (measure.more ? 100 + 1e-9 : Infinity);
+    const x = axis(within.map(X.of), true, limit(X)), y = axis(within.map(Y.of), false, limit(Y));
     const [w, h] = [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];
-    const at = (latency, accuracy) => [MARGIN.left + w * x.at(latency), MARGIN.top + h * (1 - y.at(100 * accuracy))];
+    const at = ([across, up]) => [MARGIN.left + w * x.at(across), MARGIN.top + h * (1 - y.at(up))];
     const names = distinct(SERIES[state.series]);
     const series = new Map(names.map((name, i) => [name, i]));
     return { width, height, x, y, w, h, at, names, series, of: (p) => series.get(SERIES[state.series](p)) };
@@ -157,19 +174,19 @@
       parts.push(drawn("line", { class: "grid", x1: left, x2: left + w, y1: at, y2: at }), drawn("text", { x: left - 7, y: at + 4, "text-anchor": "end" }, text));
     }
     parts.push(drawn("rect", { class: "frame", x: left, y: top, width: w, height: h }));
-    parts.push(drawn("text", { x: left + w / 2, y: bottom + 38, "text-anchor": "middle" }, "latency (ms)"));
-    parts.push(drawn("text", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(15 ${top + h / 2}) rotate(-90)` }, "accuracy (%)"));
+    parts.push(drawn("text", { x: left + w / 2, y: bottom + 38, "text-anchor": "middle" }, X.title));
+    parts.push(drawn("text", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(15 ${top + h / 2}) rotate(-90)` }, Y.title));
     return parts;
   };
 
-  const steps = () => fronts.flatMap((front, number) => {
+  const steps = () => (OBJECTIVES.length > 2 ? [] : fronts).flatMap((front, number) => {
     if (state.accelerator && front.accelerator !== state.accelerator) return [];
-    const members = points.filter((p) => p.front === number && p.member).sort((a, b) => a.latency_ms - b.latency_ms);
+    const members = points.filter((p) => p.front === number && p.member).sort(along);
     if (!members.length) return [];
-    let height = MARGIN.top + view.h;
+    let height = Y.more ? MARGIN.top + view.h : MARGIN.top;
     const line = [];
-    for (const point of members) { const [x, y] = view.at(point.latency_ms, point.accuracy); line.push([x, height], [x, y]); height = y; }
-    line.push([MARGIN.left + view.w, height]);
+    for (const point of members) { const [x, y] = view.at(spot(point)); line.push([x, height], [x, y]); height = y; }
+    line.push([MARGIN.left + (X.more ? 0 : view.w), height]);
     const colour = state.series === "accelerator" ? view.of(members[0]) % 7 : 6;
     return [[colour, path(line)]];
   });
@@ -187,8 +204,8 @@
       return [mean, Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / (values.length - 1))];
     };
     return [...groups.values()].filter((group) => group.length > 1).map((group) => {
-      const [[latency, dx], [accuracy, dy]] = [moments(group.map((p) => p.latency_ms)), moments(group.map((p) => p.accuracy))];
-      const ends = [view.at(Math.max(latency - dx, Number.MIN_VALUE), accuracy), view.at(latency + dx, accuracy), view.at(latency, accuracy - dy), view.at(latency, accuracy + dy)];
+      const [[across, dx], [up, dy]] = [moments(group.map(X.of)), moments(group.map(Y.of))];
+      const ends = [view.at([Math.max(across - dx, Number.MIN_VALUE), up]), view.at([across + dx, up]), view.at([across, up - dy]), view.at([across, up + dy])];
       const inside = ([x, y]) => [Math.max(MARGIN.left, Math.min(MARGIN.left + view.w, x)), Math.max(MARGIN.top, Math.min(MARGIN.top + view.h, y))];
       const [a, b, c, d] = ends.map(inside);
       return drawn("path", { class: "error c" + (state.series === "seed" ? 6 : view.of(group[0]) % 7), d: path([a, b]) + path([c, d]) });
@@ -207,8 +224,8 @@
     for (const [colour, line] of steps()) { pen.strokeStyle = edges[colour]; pen.stroke(new Path2D(line)); }
     for (const member of [false, true]) {
       for (const point of shown) {
-        if (point.member !== member) continue;
-        const at = view.at(point.latency_ms, point.accuracy), number = view.of(point);
+        if (point.member !== member || !isDrawn(point)) continue;
+        const at = view.at(spot(point)), number = view.of(point);
         pen.fillStyle = fill(point);
         if (dots && !member) { pen.beginPath(); pen.arc(at[0], at[1], 1.8, 0, 2 * Math.PI); pen.fill(); continue; }
         const list = corners(number, at, member ? (dots ? 4 : 5.5) : 3.8);
@@ -227,9 +244,9 @@
   const names = () => {
     const taken = [], parts = [];
     if (shown.length > MOST_SHAPES) return parts;
-    const members = shown.filter((p) => p.member).sort((a, b) => a.latency_ms - b.latency_ms);
+    const members = shown.filter((p) => p.member).sort(along);
     for (const point of members.slice(0, MOST_NAMED)) {
-      const [x, y] = view.at(point.latency_ms, point.accuracy);
+      const [x, y] = view.at(spot(point));
       const text = point.name.length > 26 ? point.name.slice(0, 13) + "…" + point.name.slice(-12) : point.name;
       const width = 6.6 * text.length, right = x + 9 + width < MARGIN.left + view.w;
       const box = right ? [x + 8, y - 17, x + 9 + width, y - 3] : [x - 9 - width, y - 17, x - 8, y - 3];
@@ -282,11 +299,11 @@
   const facts = (point) => [
     element("b", { textContent: (point.member ? "★ " : "") + point.name }),
     element("div", { textContent: `${percent(point.accuracy, 2)} (${point.accuracy_from}), ${digits(point.latency_ms, 5)} ms on ${point.accelerator}` }),
-    element("div", { textContent: [known(point.utilization) && "utilization " + percent(point.utilization), known(point.params) && whole(point.params) + " params", known(point.macs) && whole(point.macs) + " MACs", point.method].filter(Boolean).join(", ") }),
+    element("div", { textContent: [known(point.utilization) && "utilization " + percent(point.utilization), known(point.energy_uj) && digits(point.energy_uj, 4) + " uJ", known(point.params) && whole(point.params) + " params", known(point.weight_kib) && digits(point.weight_kib, 4) + " KiB of weights", known(point.macs) && whole(point.macs) + " MACs", point.method].filter(Boolean).join(", ") }),
   ];
 
   const ring = () => {
-    const circle = svg.querySelector(".ring"), at = state.at ? view.at(state.at.latency_ms, state.at.accuracy) : [-50, -50];
+    const circle = svg.querySelector(".ring"), at = state.at && isDrawn(state.at) ? view.at(spot(state.at)) : [-50, -50];
     circle?.setAttribute("cx", at[0]);
     circle?.setAttribute("cy", at[1]);
   };
@@ -298,7 +315,7 @@
     for (const row of byId("points").querySelectorAll("tbody tr")) row.classList.toggle("at", row.systolePoint === to && !!to);
     if (!to) return;
     tip.replaceChildren(...facts(to), ...layers(detailsOf(to), 8));
-    const [x, y] = view.at(to.latency_ms, to.accuracy), { offsetWidth: w, offsetHeight: h } = tip;
+    const [x, y] = view.at(spot(to)), { offsetWidth: w, offsetHeight: h } = tip;
     tip.style.left = Math.max(0, Math.min(view.width - w, x + 16 + w > view.width ? x - w - 16 : x + 16)) + "px";
     tip.style.top = Math.max(0, Math.min(view.height - h, y + 12)) + "px";
   };
@@ -307,7 +324,7 @@
     const box = plot.getBoundingClientRect(), [x, y] = [event.clientX - box.left, event.clientY - box.top];
     let best = null, least = NEAR;
     for (const one of shown) {
-      const at = view.at(one.latency_ms, one.accuracy), far = Math.hypot(at[0] - x, at[1] - y) - (one.member ? 2 : 0);
+      const at = view.at(spot(one)), far = Math.hypot(at[0] - x, at[1] - y) - (one.member ? 2 : 0);
       if (far < least) [best, least] = [one, far];
     }
     return best;
@@ -367,7 +384,7 @@
   svg.addEventListener("click", (event) => { const one = nearest(event); point(one); if (one) open(one); });
   svg.addEventListener("blur", () => point(null));
   svg.addEventListener("keydown", (event) => {
-    const line = [...shown].sort((a, b) => a.latency_ms - b.latency_ms || a.place - b.place);
+    const line = shown.filter(isDrawn).sort((a, b) => along(a, b) || a.place - b.place);
     const at = line.indexOf(state.at);
     const go = { ArrowRight: at + 1, ArrowLeft: at < 0 ? line.length - 1 : at - 1, Home: 0, End: line.length - 1 }[event.key];
     if (go !== undefined && line.length) { event.preventDefault(); point(line[Math.max(0, Math.min(line.length - 1, go))]); }
@@ -423,7 +440,7 @@
   };
 
   const measures = () => byId("measures").replaceChildren(...fronts.filter((f) => !state.accelerator || f.accelerator === state.accelerator).map((f) => element("p", {
-    textContent: `${f.accelerator}: ${f.front.length} of ${f.points.length} points on the front, hypervolume ${digits(f.hypervolume, 6)} ms (error × ms) up to the reference ${digits(100 * f.reference.error, 4)} % error, ${digits(f.reference.latency_ms, 4)} ms`,
+    textContent: `${f.accelerator}: ${f.front.length} of ${f.points.length} points on the front, hypervolume ${digits(f.hypervolume, 6)} (${OBJECTIVES.join(" × ")}) up to the reference ${OBJECTIVES.map((name) => MEASURES[name].reference(f.reference[name.replace("-", "_")])).join(", ")}`,
   })));
 
   const refresh = () => { select(); point(null); draw(); table(); measures(); };

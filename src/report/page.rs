@@ -6,7 +6,7 @@ pub(super) const SCRIPT: &str = include_str!("page.js");
 
 /// Hashes of style and program for the page's content security policy; a test holds them against the files.
 pub(super) const STYLE_HASH: &str = "sha256-g1YVzxiyvxEu/HCJxjIzcxXI9zo0f6QP4urmJQ40VsE=";
-pub(super) const SCRIPT_HASH: &str = "sha256-B0+yXhjE7cJ+XvYj7/bqAu+DplSQUee0OwqhXs9PpbE=";
+pub(super) const SCRIPT_HASH: &str = "sha256-XgEo5HgwrRKF1/gI0GVBtMOilGs5ef5A4IbiEuKmJyc=";
 
 /// The page with a title, which is text, and `data`, which is JSON.
 pub(super) fn filled(title: &str, data: &str) -> String {

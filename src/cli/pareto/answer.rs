@@ -3,7 +3,7 @@
 use crate::cli::numbers::{digits, grouped, percent, short};
 use crate::cli::table::{Columns, list, table};
 use crate::jobs::{Answer, Picked, Said, TableFacts};
-use crate::pareto::{ArrayShare, ByMacs, Front, Point, Reference};
+use crate::pareto::{ArrayShare, ByMacs, Front, Measure, Point};
 
 /// The front, or the one point that was asked for.
 pub(super) fn text(answer: &Answer<'_>) -> String {
@@ -40,12 +40,20 @@ fn one(front: &Front, picked: &Picked) -> String {
         ("params", count(point.params)),
         ("MACs", count(point.macs.map(|macs| macs.0))),
     ];
+    let energy = point.energy_uj.map(|energy| ("energy", format!("{} uJ", digits(energy, 6))));
+    facts.extend(energy);
+    facts.extend(point.weight_kib.map(|weights| ("weights", format!("{} KiB", digits(weights, 6)))));
     facts.extend(point.run.clone().map(|run| ("run", run)));
     list(&format!("{} on {}", picked.rule, front.accelerator()), &facts)
 }
 
 fn whole(front: &Front, said: &Said) -> String {
-    let header = ["front", "name", "accuracy", "error", "latency ms", "utilization", "params", "MACs"];
+    let mut header = vec!["front", "name", "accuracy", "error", "latency ms", "utilization", "params", "MACs"];
+    let further: Vec<(&str, Measure)> = [("energy uJ", Measure::EnergyUj), ("weights KiB", Measure::WeightKib)]
+        .into_iter()
+        .filter(|(_, measure)| front.objectives().measures().contains(measure))
+        .collect();
+    header.extend(further.iter().map(|(title, _)| *title));
     // Of a table the front alone is shown: there may be thousands of points.
     let skipped = usize::from(said.table.is_some());
     let columns = Columns { header: &header[skipped..], left: [&[0, 1][..], &[0]][skipped], name: 1 - skipped };
@@ -53,16 +61,20 @@ fn whole(front: &Front, said: &Said) -> String {
         if said.table.is_some() { front.members().to_vec() } else { (0..front.points().len()).collect() };
     order.sort_by(|&a, &b| front.points()[a].latency_ms.total_cmp(&front.points()[b].latency_ms));
     let rows = order.into_iter().map(|place| {
-        let row = row(&front.points()[place], front.members().binary_search(&place).is_ok());
+        let point = &front.points()[place];
+        let mut row = row(point, front.members().binary_search(&place).is_ok());
+        let value = |measure: Measure| measure.of(point).map_or("-".to_owned(), |value| digits(value, 4));
+        row.extend(further.iter().map(|(_, measure)| value(*measure)));
         row[skipped..].to_vec()
     });
-    let mut volume =
-        vec![("hypervolume", format!("{} ms", digits(front.hypervolume(), 6))), ("reference", reference(front))];
+    let mut volume = vec![("hypervolume", hypervolume(front)), ("reference", reference(front))];
     if let Some(names) = some_of(&front.outside()) {
         volume.push(("outside", format!("{names}: beyond the reference, no part of the hypervolume")));
     }
     let [members, points] = [front.members().len(), front.points().len()].map(|count| grouped(count as u64));
-    let title = format!("front on {}: {members} of {points} points", front.accelerator());
+    let objectives = front.objectives();
+    let about = if objectives.is_default() { String::new() } else { format!(" of {objectives}") };
+    let title = format!("front{about} on {}: {members} of {points} points", front.accelerator());
     let mut text =
         format!("{title}\n\n{}\n{}", table(&columns, rows.collect()), list("area below the reference", &volume));
     let further = [
@@ -78,8 +90,14 @@ fn whole(front: &Front, said: &Said) -> String {
 }
 
 fn reference(front: &Front) -> String {
-    let Reference { error, latency_ms } = front.reference();
-    format!("error {}, latency {} ms", digits(error, 6), digits(latency_ms, 6))
+    let value = |(measure, value): (&Measure, f64)| {
+        format!("{} {} {}", measure.label(), digits(value, 6), measure.unit()).trim_end().to_owned()
+    };
+    front.objectives().measures().iter().zip(front.corner()).map(value).collect::<Vec<_>>().join(", ")
+}
+
+fn hypervolume(front: &Front) -> String {
+    format!("{} {}", digits(front.hypervolume(), 6), front.objectives().unit()).trim_end().to_owned()
 }
 
 fn arrays(front: &Front, shares: &[ArrayShare]) -> String {

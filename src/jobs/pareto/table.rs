@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use super::co_search::{CoSearch, CoSearchError};
-use super::{Said, TableFacts};
+use super::{Said, TableFacts, unknown};
 use crate::accel::{Accelerator, Array, Engine, Timing};
 use crate::estimate::{self, Estimate, EstimateError, Priced, Target};
 use crate::jobs::accelerator::NamedAccelerator;
 use crate::jobs::estimate::{EstimateJobError, timed};
 use crate::jobs::strings::{Strings, StringsError};
 use crate::network::Network;
-use crate::pareto::{self, AccuracyFrom, ByMacs, Front, ParetoError, Point, Reference, Table, TableError, TableRow};
+use crate::pareto::{self, AccuracyFrom, ByMacs, Front, Objectives, ParetoError, Point, Table, TableError, TableRow};
 use crate::report::{Networks, Shown};
 
 /// Rows whose estimates are held at a time.
@@ -32,8 +32,10 @@ pub struct TableRequest<'a> {
     pub accelerators: &'a [NamedAccelerator],
     /// The timing, where not each accelerator's own.
     pub timing: Option<Timing>,
-    /// The corner of the hypervolume, where not found from the front.
-    pub reference: Option<Reference>,
+    /// What the fronts are about.
+    pub objectives: Objectives,
+    /// The corner of the hypervolume, a value for each objective, where not found from the front.
+    pub reference: Option<Vec<f64>>,
     /// Arrays that each accelerator may have in the place of its own.
     pub co_search: Option<CoSearch>,
     /// Whether networks and layers of the points are to be shown.
@@ -156,12 +158,14 @@ pub fn pareto_table(request: &TableRequest<'_>) -> Result<TableOutcome, TableJob
     let mut first = 0;
     for group in &groups {
         let points = points(&table, group, |row, place| priced[row][first + place], request.co_search.is_some());
-        let front = Front::new(&group[0].accelerator.name, points, request.reference);
+        let name = &group[0].accelerator.name;
+        let front = Front::over(name, points, &request.objectives, request.reference.as_deref());
         let front = front.map_err(|error| TableJobError::Pareto(Box::new(error)))?;
         outcome.said.push(said(&front, &table, group, request));
         outcome.fronts.push(front);
         first += group.len();
     }
+    outcome.warnings.extend(unknown(&outcome.fronts));
     outcome.warnings.extend(unequal(&groups));
     outcome.networks = networks(&outcome.fronts, &table, &job)?;
     outcome.shown = request.shown.then(|| shown(&outcome.fronts, &groups, &table, &job)).transpose()?;
@@ -234,11 +238,14 @@ fn points(table: &Table, group: &[Variant], priced: impl Fn(usize, usize) -> Pri
     for (place, Variant { accelerator, .. }) in group.iter().enumerate() {
         let array = pareto::array_name(&accelerator.array);
         for (number, row) in table.rows.iter().enumerate() {
-            let Priced { latency_ms, overall_utilization, macs, params } = priced(number, place);
+            let Priced { latency_ms, overall_utilization, energy_uj, macs, params, weight_bytes } =
+                priced(number, place);
             let name = if joint { format!("{}@{array}", row.arch) } else { row.arch.clone() };
             points.push(Point {
                 utilization: overall_utilization,
+                energy_uj,
                 params: Some(params),
+                weight_kib: Some(weight_bytes.0 as f64 / 1024.0),
                 macs: Some(macs),
                 accuracy_from: AccuracyFrom::Table,
                 ..Point::new(&name, &accelerator.name, [1.0 - row.accuracy / 100.0, latency_ms])

@@ -28,6 +28,7 @@ impl Asked {
             space: "nas-bench-macro".to_owned(),
             accelerators: &self.accelerators,
             timing: None,
+            objectives: crate::pareto::Objectives::default(),
             reference: None,
             co_search: None,
             shown: false,
@@ -47,6 +48,8 @@ fn check(front: &Front, accelerator: &Accelerator, strings: &Strings) {
         let found = (point.latency_ms.to_bits(), point.utilization, point.macs, point.params);
         let wanted = (total.latency_ms.to_bits(), total.overall_utilization, Some(total.macs), Some(total.params));
         assert_eq!(found, wanted, "{} on {}", point.name, accelerator.name);
+        let weight_kib = total.weight_bytes.0 as f64 / 1024.0;
+        assert_eq!((point.energy_uj, point.weight_kib), (total.energy_uj, Some(weight_kib)), "{}", point.name);
     }
 }
 
@@ -83,6 +86,52 @@ fn a_joint_front_holds_every_network_on_every_array() {
     // To rounding: one array may hold the whole front.
     assert!(shares.iter().all(|share| share.hypervolume <= front.hypervolume() * (1.0 + 1e-12)));
     assert_eq!((outcome.said[0].by_macs.clone(), outcome.warnings), (None, Vec::new()));
+}
+
+/// `small-32x32` with an energy table.
+fn with_energy(asked: &Asked) -> NamedAccelerator {
+    let shipped = Accelerator::shipped().iter().find(|shipped| shipped.name == "small-32x32").unwrap();
+    let table = "energy: { mac-pj: 0.2, register-pj-per-byte: 0.1, sram-pj-per-byte: 1.5, dram-pj-per-byte: 80 }\n";
+    let text = format!("{}\n{table}", shipped.text.replacen("sources:", "sources:\n  energy: made up", 1));
+    let path = asked.folder.path().join("energy.yaml");
+    fs::write(&path, text).unwrap();
+    NamedAccelerator::load(&path.display().to_string(), None).unwrap()
+}
+
+#[test]
+fn a_front_may_be_of_other_objectives() {
+    let mut asked = Asked::new(ROWS, &[]);
+    asked.accelerators = vec![with_energy(&asked)];
+    let strings = Strings::load("nas-bench-macro").unwrap();
+    let objectives: Objectives = "error,energy-uj,weight-kib".parse().unwrap();
+    let outcome = pareto_table(&TableRequest { objectives: objectives.clone(), ..asked.request() }).unwrap();
+    let [front] = &outcome.fronts[..] else { panic!("one accelerator") };
+    check(front, &asked.accelerators[0].accelerator, &strings);
+    assert!(front.points().iter().all(|point| point.energy_uj.unwrap() > 0.0));
+    let beats = |a: &Point, b: &Point| {
+        let values = |point| objectives.measures().iter().map(|measure| measure.of(point).unwrap()).collect::<Vec<_>>();
+        let (a, b) = (values(a), values(b));
+        a.iter().zip(&b).all(|(a, b)| a <= b) && a != b
+    };
+    let points = front.points();
+    let best: Vec<&str> = points
+        .iter()
+        .filter(|point| !points.iter().any(|other| beats(other, point)))
+        .map(|point| point.name.as_str())
+        .collect();
+    assert_eq!(front.names(), best);
+    assert_eq!((front.corner().len(), outcome.said[0].by_macs.clone()), (3, None));
+    let reference = Some(vec![0.5, 1e9]);
+    let error = pareto_table(&TableRequest { objectives, reference, ..asked.request() }).unwrap_err().to_string();
+    assert_eq!(error, "the reference has 2 values and the objectives error, energy-uj, weight-kib want one each, 3");
+}
+
+#[test]
+fn an_objective_that_no_point_has_is_an_error() {
+    let asked = Asked::new(ROWS, &["small-32x32"]);
+    let objectives = "error,energy-uj".parse().unwrap();
+    let error = pareto_table(&TableRequest { objectives, ..asked.request() }).unwrap_err().to_string();
+    assert!(error.starts_with("no point on `small-32x32` has energy-uj: energy wants"), "{error}");
 }
 
 #[test]
