@@ -5,17 +5,23 @@
 
 Runs `systole search --table` for each method, accelerator and seed, and writes results/tabular/NAME.csv (curves at a few
 numbers of rows read: mean, least and greatest share over the seeds) and NAME.png. A run that is there is not repeated:
-the run folders stay in --work. The PNG needs matplotlib; without it only the CSV is written.
+the run folders stay in --work. `preference` is `objective: preference`; NAME-fan.csv and NAME-fan.png show its fan. `ridge` is
+no part of the command: a ridge regression of the error on pairs of choices, whose predicted front is read in turns (the
+latency of every network is known); it needs numpy. The PNG need matplotlib; without it only the CSV is written.
 """
 
 import argparse
 import csv
+import json
+import random
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-METHODS = ["random", "evolution", "nsga-2", "systole"]
+METHODS = ["random", "evolution", "nsga-2", "systole", "preference", "ridge"]
+# Look-ups of one search over preferences, and of the searches of eight weights beside it.
+FAN = [(800, "preference"), (1600, "preference"), (2400, "systole")]
 MARKS = [25, 50, 100, 150, 200, 300, 400, 600, 800, 1000, 1600, 2400]
 
 
@@ -43,16 +49,135 @@ def accelerator(work, side):
     return path
 
 
-def curve(options, side, method, seed):
-    """Shares in the order of reading: [(rows read, share), ...]."""
-    folder = options.work / f"{options.space.stem}-{side}-{method}-{options.evaluations}-s{seed}"
+def run(options, side, method, seed, evaluations):
+    """The folder of a run."""
+    folder = options.work / f"{options.space.stem}-{side}-{method}-{evaluations}-s{seed}"
+    own = "objective=preference" if method == "preference" else f"search.method={method}"
     command = [options.systole, "--quiet", "search", options.space, "--table", options.table]
-    command += ["--accuracy-column", options.accuracy_column, "--evaluations", options.evaluations]
-    command += ["--accel", accelerator(options.work, side), "--seed", seed, "--set", f"search.method={method}"]
+    command += ["--accuracy-column", options.accuracy_column, "--evaluations", evaluations]
+    command += ["--accel", accelerator(options.work, side), "--seed", seed, "--set", own]
     command += ["--out", folder, "--resume"]
     subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def curve(options, side, method, seed):
+    """Shares in the order of reading: [(rows read, share), ...]."""
+    if method == "ridge":
+        return ridge(options, side, seed)
+    folder = run(options, side, method, seed, options.evaluations)
     with open(folder / "evaluations.csv", newline="") as file:
         return [(int(row["rows_read"]), float(row["hypervolume_share"])) for row in csv.DictReader(file)]
+
+
+def hypervolume(points, reference):
+    """Of (error, latency) pairs, both minimised."""
+    volume, least = 0.0, reference[0]
+    for error, latency in sorted(points, key=lambda point: (point[1], point[0])):
+        if error < least and latency < reference[1]:
+            volume += (least - error) * (reference[1] - latency)
+            least = error
+    return volume
+
+
+def front(errors, latencies):
+    """Places of the non-dominated ones."""
+    members, least = [], float("inf")
+    for place in sorted(range(len(errors)), key=lambda place: (latencies[place], errors[place])):
+        if errors[place] < least:
+            members.append(place)
+            least = errors[place]
+    return members
+
+
+def table(options, side):
+    """Architecture strings, errors and latencies of all rows, and the reference."""
+    command = [options.systole, "--quiet", "pareto", "--table", options.table, "--space", options.space]
+    command += ["--accuracy-column", options.accuracy_column, "--accel", accelerator(options.work, side), "--json"]
+    text = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE).stdout
+    points = json.loads(text)["points"]
+    folder = run(options, side, "random", 0, options.evaluations)
+    facts = json.loads((folder / "summary.json").read_text())["table"]
+    reference = facts["reference_error"], facts["reference_latency_ms"]
+    return [[point[key] for point in points] for key in ("name", "error", "latency_ms")], reference
+
+
+def ridge(options, side, seed, first=32, batch=8, penalty=1e-2):
+    """As `curve`: `first` random rows, then in turns up to `batch` unread rows of the predicted front."""
+    import numpy
+
+    (names, errors, latencies), reference = table(options, side)
+    letters = sorted(set("".join(names)))
+    ones = numpy.array([[float(letter == option) for letter in name for option in letters] for name in names])
+    layers = len(names[0])
+    blocks = ones.reshape(len(names), layers, len(letters))
+    pairs = [blocks[:, i, :, None] * blocks[:, j, None, :] for i in range(layers) for j in range(i)]
+    features = numpy.concatenate([ones] + [pair.reshape(len(names), -1) for pair in pairs], axis=1)
+    exact = hypervolume(zip(errors, latencies), reference)
+    draws = random.Random(seed)
+    order = draws.sample(range(len(names)), len(names))
+    read, points = [], []
+    is_read = numpy.zeros(len(names), bool)
+
+    def look(place):
+        read.append(place)
+        is_read[place] = True
+        points.append((len(read), hypervolume([(errors[r], latencies[r]) for r in read], reference) / exact))
+
+    for place in order[:first]:
+        look(place)
+    while len(read) < options.evaluations:
+        known, values = features[read], numpy.array([errors[place] for place in read])
+        mean = values.mean()
+        weights = numpy.linalg.solve(known.T @ known + penalty * numpy.eye(known.shape[1]), known.T @ (values - mean))
+        predicted = features @ weights + mean
+        predicted[read] = values
+        wanted = [place for place in front(predicted, latencies) if not is_read[place]]
+        if not wanted:
+            wanted = [next(place for place in order if not is_read[place])]
+        for place in draws.sample(wanted, min(batch, len(wanted), options.evaluations - len(read))):
+            look(place)
+    return points
+
+
+def fans(options):
+    """Shares of the fan alone and of everything read, at so many look-ups allowed."""
+    for side in options.rows_cols.split(","):
+        for evaluations, method in FAN:
+            folders = [run(options, side, method, seed, evaluations) for seed in range(options.seeds)]
+            facts = [json.loads((folder / "summary.json").read_text())["table"] for folder in folders]
+            made = [fact["evaluations"] for fact in facts]
+            alone = [fact["fan"]["hypervolume_share"] for fact in facts if "fan" in fact]
+            networks = [fact["fan"]["networks"] for fact in facts if "fan" in fact]
+            read = spread([fact["hypervolume_share"] for fact in facts])
+            yield [side, method, evaluations, min(made), max(made), min(networks, default=""), max(networks, default=""),
+                   *(spread(alone)[1:3] if alone else ["", ""]), *read[:3]]
+
+
+def draw_fans(options, path):
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+    except ImportError:
+        return
+    sides = sorted(options.rows_cols.split(","), key=int)
+    figure, panels = plt.subplots(1, len(sides), figsize=(5.5 * len(sides), 4), sharey=True, squeeze=False)
+    for panel, side in zip(panels[0], sides):
+        for seed in range(options.seeds):
+            folder = run(options, side, "preference", seed, FAN[0][0])
+            for file, by, colour, name in [("fan.csv", "evaluations", "C0", "fan"), ("evaluations.csv", "rows_read", "C1", "all")]:
+                with open(folder / file, newline="") as rows:
+                    points = [(int(row[by]), float(row["hypervolume_share"])) for row in csv.DictReader(rows)]
+                panel.plot(*zip(*points), color=colour, alpha=0.6, lw=1, label=name if seed == 0 else None)
+        panel.set(xlabel="different rows read", title=f"{side} x {side}, 1 GHz, ideal")
+        panel.set_ylim(0.7, 1.005)
+        panel.grid(alpha=0.3)
+    panels[0][0].set_ylabel("share of the exact hypervolume")
+    panels[0][0].legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
 
 
 def share_at(points, rows):
@@ -119,6 +244,12 @@ def main():
         writer.writerow(["side", "method", "by", "count", "n", "mean_share", "least_share", "greatest_share"])
         writer.writerows(rows)
     draw(rows, options.out / f"{name}.png")
+    with open(options.out / f"{name}-fan.csv", "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        header = "side,method,allowed,least_look_ups,most_look_ups,least_networks,most_networks,mean_fan,least_fan,n,mean_all,least_all"
+        writer.writerow(header.split(","))
+        writer.writerows(fans(options))
+    draw_fans(options, options.out / f"{name}-fan.png")
 
 
 if __name__ == "__main__":

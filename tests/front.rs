@@ -150,6 +150,68 @@ search:
     }
 
     #[test]
+    fn a_search_for_the_whole_front_lists_its_fan_and_is_a_front_of_its_own() {
+        let folder = folder();
+        let preference = ["--evaluations", "120", "--set", "objective=preference"];
+        let (code, out, err) = search(folder.path(), &preference);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+        let run = folder.path().join("run");
+        let front = rows(&run.join("front.csv"));
+        let fan: Vec<&Vec<String>> = front[1..].iter().filter(|row| row[3] == "fan").collect();
+        assert!(fan.len() >= 4, "{front:?}");
+        assert!(front[1..].iter().all(|row| row[4] == "true" || row[3] == "fan"), "{front:?}");
+        assert!(fan.iter().all(|row| (0.0..=1.0).contains(&row[5].parse::<f64>().unwrap())));
+        let vectors: Vec<[f64; 2]> = front[1..].iter().map(|row| objectives(row)).collect();
+        let members = non_dominated(&vectors, &[Objective::Minimise; 2]);
+        assert!((0..vectors.len()).all(|place| (front[place + 1][4] == "true") == members.contains(&place)));
+        for row in &front[1..] {
+            let network = run.join("networks").join(format!("{}.yaml", row[0]));
+            let job = Job::load(&folder.path().join("job.yaml"), &Overrides::default()).unwrap();
+            let network = systole::network::Network::load(&network).unwrap();
+            let target = systole::estimate::Target { accelerator: &job.accelerator, timing: job.timing, batch: 1 };
+            let estimate = systole::estimate::network(&network, &target).unwrap();
+            assert_eq!(row[2], estimate.total.latency_ms.to_string(), "{}", row[0]);
+        }
+        let summary: serde_json::Value = serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
+        let told = &summary["table"]["fan"];
+        assert_eq!((&told["preferences"], &told["networks"]), (&101.into(), &fan.len().into()));
+        assert!(told["hypervolume_share"].as_f64() <= summary["table"]["hypervolume_share"].as_f64());
+        let looks = rows(&run.join("fan.csv"));
+        assert_eq!(looks[0], ["evaluations", "networks", "hypervolume_share"]);
+        assert_eq!(looks.last().unwrap()[2], told["hypervolume_share"].to_string());
+        assert!(fs::read_to_string(run.join("plots/fan.svg")).unwrap().contains("different rows read"));
+        assert!(out.contains("networks over 101 preferences"), "{out}");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_systole"));
+        let output = command.current_dir(folder.path()).args(["pareto", "run", "--json"]).output().unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(value["points"].as_array().unwrap().len(), front.len() - 1);
+        assert_eq!(value["front"].as_array().unwrap().len(), members.len());
+        // The same bytes again.
+        let before = fs::read(run.join("front.csv")).unwrap();
+        assert_eq!(search(folder.path(), &[&preference[..], &["--force"]].concat()).0, Some(0));
+        assert_eq!(fs::read(run.join("front.csv")).unwrap(), before);
+    }
+
+    #[test]
+    fn what_a_search_for_the_whole_front_has_no_place_for_is_named() {
+        let folder = folder();
+        for (set, message) in [
+            ("objective={preference: {}, lambda: 1}", "leave out `lambda`"),
+            ("objective={preference: {}, cost: flops}", "leave out `cost`"),
+            ("objective={preference: {knots: 1}}", "knots must lie in 2..=65, got 1"),
+            ("objective={beta: 0}", "missing field `lambda`, or `preference`"),
+            ("objective=front", "the word `preference`"),
+        ] {
+            let (code, _, err) = search(folder.path(), &["--evaluations", "9", "--set", set]);
+            assert!(code == Some(2) && err.contains(message), "{set}: {err}");
+        }
+        let other = ["--evaluations", "9", "--set", "objective=preference", "--set", "search.method=random"];
+        let (code, _, err) = search(folder.path(), &other);
+        assert!(code == Some(2) && err.contains("is searched by `search.method: systole`, not `random`"), "{err}");
+        assert!(!folder.path().join("run").exists());
+    }
+
+    #[test]
     fn a_run_folder_holds_what_was_read_and_its_front() {
         let folder = folder();
         for method in ["random", "evolution", "nsga-2", "systole"] {
@@ -167,10 +229,10 @@ search:
             let mut wanted: Vec<[f64; 2]> = members.into_iter().map(|member| vectors[member]).collect();
             wanted.sort_by(|a, b| a[1].total_cmp(&b[1]));
             let front = rows(&run.join("front.csv"));
-            assert_eq!(front[0], ["arch", "error", "latency_ms", "source"]);
+            assert_eq!(front[0], ["arch", "error", "latency_ms", "source", "on_front", "preference"]);
             let found: Vec<[f64; 2]> = front[1..].iter().map(|row| objectives(row)).collect();
             assert_eq!(found, wanted, "{method}");
-            assert!(front[1..].iter().all(|row| row[3] == "archive"));
+            assert!(front[1..].iter().all(|row| row[3..] == ["archive", "true", ""]));
             let summary: serde_json::Value =
                 serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
             assert_eq!(summary["table"]["evaluations"], 60);

@@ -339,6 +339,10 @@ fn searchers(file: &Path) -> Result<(), Box<dyn Error>> {
             tabular::search(&mut reader, &job.space, &target, &job.settings)?;
             Ok(reader.evaluations().last().ok_or("nothing was read")?.share)
         };
+        let (alone, read) = fan_of(&path, &tabular, &target)?;
+        if alone < 0.97 || read < 0.99 {
+            return Err(format!("the fan on {side} x {side}: {alone}, with what was read {read}").into());
+        }
         for (method, least) in [("evolution", 0.97), ("nsga-2", 0.99), ("systole", 0.99)] {
             let found = share(method, 0, 1600)?;
             if found < least {
@@ -354,6 +358,18 @@ fn searchers(file: &Path) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// Shares of the hypervolume of one search over preferences: of its fan alone, and of all that was read.
+fn fan_of(job: &Path, tabular: &Tabular, target: &Target<'_>) -> Result<(f64, f64), Box<dyn Error>> {
+    let set = vec!["objective=preference".to_owned()];
+    let job = Job::load(job, &Overrides { seed: Some(0), set, ..Overrides::default() })?;
+    let mut watch = Unwatched;
+    let mut reader = Reader::new(tabular, 800, &mut watch);
+    tabular::search(&mut reader, &job.space, target, &job.settings)?;
+    let fan = reader.fan().ok_or("there is no fan")?;
+    let places: Vec<usize> = fan.networks.iter().map(|(_, place)| *place).collect();
+    Ok((tabular.share(&places), reader.evaluations().last().ok_or("nothing was read")?.share))
 }
 
 fn macro_fronts(file: &Path) -> Result<(), Box<dyn Error>> {

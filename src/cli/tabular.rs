@@ -7,7 +7,7 @@ use super::progress::Bars;
 use super::search::Args;
 use super::{End, Notes};
 use crate::jobs::{self, Job, TabularRequest, TabularRun};
-use crate::record::{TableSearch, default_path};
+use crate::record::{FanFound, TableSearch, default_path};
 
 /// Runs the job of `args` against `table`.
 pub(super) fn run(args: &Args, table: &Path, notes: Notes) -> anyhow::Result<End> {
@@ -23,6 +23,7 @@ pub(super) fn run(args: &Args, table: &Path, notes: Notes) -> anyhow::Result<End
     };
     let run = jobs::tabular(&job, &request, &mut bars)?;
     bars.finish();
+    run.summary.warnings.iter().for_each(|warning| notes.line(&format!("warning: {warning}")));
     super::output(&told(&run))?;
     Ok(if run.summary.is_finished() { End::Done } else { End::Interrupted })
 }
@@ -32,6 +33,7 @@ fn told(TabularRun { folder, summary }: &TabularRun) -> String {
     let mut lines = vec![("method", summary.method.clone().unwrap_or_default())];
     if let Some(table) = &summary.table {
         lines.extend(read(table));
+        lines.extend(table.fan.as_ref().map(fan));
     }
     let accuracy = summary.accuracy.test.map_or(f64::NAN, |accuracy| 100.0 * accuracy);
     let (latency, name) = (digits(summary.latency_ms, 6), &summary.accelerator);
@@ -39,6 +41,16 @@ fn told(TabularRun { folder, summary }: &TabularRun) -> String {
     lines.push(("stopped by", summary.stop_reason.clone()));
     lines.push(("run folder", folder.display().to_string()));
     lines.iter().map(|(name, value)| format!("{name:<16} {value}\n")).collect()
+}
+
+/// A finite set of networks, not a curve.
+fn fan(FanFound { preferences, networks, on_front, hypervolume_share, .. }: &FanFound) -> (&'static str, String) {
+    let share = 100.0 * hypervolume_share;
+    let text = format!(
+        "{networks} networks over {preferences} preferences, {on_front} of them on the front; {share:.2} % of the exact front's \
+         hypervolume alone"
+    );
+    ("fan", text)
 }
 
 fn read(table: &TableSearch) -> [(&'static str, String); 4] {

@@ -145,6 +145,12 @@ pub enum SearchJobError {
     /// A method that trains nothing.
     #[error("search.method: nsga-2 searches the table of a benchmark alone: give --table FILE.csv, or take evolution")]
     TableAlone,
+    /// A search for the whole front on images.
+    #[error(
+        "objective: preference searches the table of a benchmark alone: give --table FILE.csv --evaluations N, or `lambda` in the \
+         place of `preference`"
+    )]
+    PreferenceAlone,
     /// A folder whose accelerator is another than the one of this name now.
     #[error(
         "{}: the accelerator's file has changed since the run began; to go on with the one it began with, give `{}` as the job \
@@ -217,6 +223,9 @@ struct Run<'a> {
 pub fn run(job: &Job, options: &SearchOptions, progress: &mut dyn Progress) -> Result<SearchRun, SearchJobError> {
     if let Method::Nsga2 { .. } = job.settings.method {
         return Err(SearchJobError::TableAlone);
+    }
+    if job.settings.preference.is_some() {
+        return Err(SearchJobError::PreferenceAlone);
     }
     let device = torch::open(options.device)?;
     if let Some(threads) = options.threads {

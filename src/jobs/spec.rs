@@ -12,7 +12,7 @@ use crate::load::{self, LoadError, Place, Ranges, Spanned, unplaced};
 use crate::network::Shape;
 use crate::record::ACCELERATOR;
 use crate::search::methods::Method;
-use crate::search::{CostFile, ObjectiveFile, SearchFile, Settings};
+use crate::search::{CostFile, ObjectiveFile, ObjectiveForms, SearchFile, Settings};
 use crate::space::Space;
 use crate::space::file::{Setting, SpaceFile};
 
@@ -37,7 +37,9 @@ pub struct JobFile {
     pub timing: Option<Spanned<String>>,
     /// What is searched.
     pub space: SpaceFile,
-    /// What is minimised.
+    /// What is minimised: a mapping, or the word `preference`.
+    #[serde(deserialize_with = "ObjectiveFile::or_word")]
+    #[schemars(with = "ObjectiveForms")]
     pub objective: ObjectiveFile,
     /// How it is searched.
     pub search: SearchFile,
@@ -409,8 +411,8 @@ impl Job {
     fn is_priced(&self, origin: &str) -> Result<(), LoadError> {
         let priced = self.pricing().check(&self.space, &self.objective_target());
         priced.map_err(|error| {
-            let ObjectiveFile { lambda, lookup_table, .. } = &self.file.objective;
-            let place = lookup_table.as_ref().map_or_else(|| Place::of(lambda), Place::of);
+            let objective = &self.file.objective;
+            let place = objective.lookup_table.as_ref().map_or_else(|| objective.place(), Place::of);
             place.reject(origin, format!("objective: {error}"))
         })
     }
@@ -506,7 +508,7 @@ fn lookup(objective: &mut ObjectiveFile, origin: &str) -> Result<Option<Lookup>,
         return match (objective.cost, &objective.lookup_table) {
             (CostFile::Lookup, _) => {
                 let reason = "objective: `cost: lookup` needs `lookup-table: FILE.json`";
-                Err(Place::of(&objective.lambda).reject(origin, reason))
+                Err(objective.place().reject(origin, reason))
             }
             (cost, Some(file)) => {
                 let cost = CostKind::from(cost).name();

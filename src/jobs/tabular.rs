@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 
+use super::pareto::write_networks;
 use super::progress::Progress;
 use super::spec::{Job, JobError, Overrides};
 use crate::estimate::{self, Estimate, EstimateError, Target};
 use crate::load;
-use crate::pareto::tabular::{self, Evaluation, Reader, Stopped, Tabular, TabularError, Watch};
+use crate::pareto::tabular::{self, Evaluation, Fan, FanLook, Reader, Stopped, Tabular, TabularError, Watch};
 use crate::pareto::{Reference, Table, TableError};
+use crate::plot::{self, PlotError};
 use crate::record::{
-    Accuracy, Environment, Existing, INTERRUPTED, RecordError, RunFolder, Summary, TableSearch, read_json, write,
-    write_json,
+    Accuracy, Environment, Existing, FanFound, INTERRUPTED, RecordError, RunFolder, Summary, TableSearch, read_json,
+    write, write_json,
 };
+use crate::search::preference::{LEAST_FAN, SWEEP};
 use crate::space::DeriveError;
 use crate::units::Bytes;
 
@@ -20,9 +23,14 @@ const LIMIT: &str = "evaluation-limit";
 /// Every row was read, or the search had an end of its own.
 const DONE: &str = "done";
 const EVALUATIONS: [&str; 6] = ["arch", "error", "latency_ms", "evaluation", "rows_read", "hypervolume_share"];
-const FRONT: [&str; 4] = ["arch", "error", "latency_ms", "source"];
+const FRONT: [&str; 6] = ["arch", "error", "latency_ms", "source", "on_front", "preference"];
+const FAN: [&str; 3] = ["evaluations", "networks", "hypervolume_share"];
 /// Of a row of the front that the search had read.
 const ARCHIVE: &str = "archive";
+/// Of a network of the fan.
+const SWEPT: &str = "fan";
+/// Points of what was read between two neighbours of a fan, from which on the fan has a gap.
+const GAP: usize = 5;
 
 /// Which table, how much of it, and where to.
 #[derive(Debug, Clone)]
@@ -73,6 +81,9 @@ pub enum TabularJobError {
     /// The job that the folder keeps.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// A picture.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
     /// The network found.
     #[error(transparent)]
     Derive(#[from] DeriveError),
@@ -128,7 +139,8 @@ pub fn tabular(
     let mut reader = Reader::new(&tabular, request.evaluations, &mut told);
     let stopped = tabular::search(&mut reader, &job.space, &target, &job.settings).map_err(wrong)?;
     let evaluations = reader.evaluations().to_vec();
-    let run = Run { job, folder: &folder, request, tabular: &tabular, evaluations: &evaluations };
+    let fan = reader.fan().cloned();
+    let run = Run { job, folder: &folder, request, tabular: &tabular, evaluations: &evaluations, fan: fan.as_ref() };
     let summary = run.write(&stopped, progress.seconds() - began)?;
     Ok(TabularRun { folder: request.out.clone(), summary })
 }
@@ -223,6 +235,7 @@ struct Run<'a> {
     request: &'a TabularRequest,
     tabular: &'a Tabular,
     evaluations: &'a [Evaluation],
+    fan: Option<&'a Fan>,
 }
 
 impl Run<'_> {
@@ -233,9 +246,14 @@ impl Run<'_> {
         let Some(last) = self.evaluations.last() else { return Err(TabularJobError::Nothing) };
         write(&self.folder.evaluations(), self.evaluations_csv().as_bytes())?;
         write(&self.folder.front(), self.front_csv(&front).as_bytes())?;
+        if let Some(fan) = self.fan {
+            self.write_fan(fan, &front)?;
+        }
         let best = *front.last().expect("a row was read");
         let estimate = self.write_network(best)?;
-        let summary = Summary { table: Some(self.found(last, front.len())), ..self.summary(best, estimate, stopped) };
+        let table = Some(self.found(last, &front));
+        let warnings = self.fan.map_or_else(Vec::new, |fan| self.doubts(fan, &front));
+        let summary = Summary { table, warnings, ..self.summary(best, estimate, stopped) };
         let summary = Summary { search_seconds: seconds, ..summary };
         write_json(&self.folder.summary(), &summary)?;
         Ok(summary)
@@ -251,11 +269,85 @@ impl Run<'_> {
     }
 
     fn front_csv(&self, front: &[usize]) -> String {
-        let rows = front.iter().map(|&place| {
+        let rows = self.listed(front).into_iter().map(|place| {
             let [arch, error, latency] = self.row(place);
-            [arch, error, latency, ARCHIVE.to_owned()]
+            let preference = self.fan.and_then(|fan| fan.networks.iter().find(|(_, other)| *other == place));
+            let source = if preference.is_some() { SWEPT } else { ARCHIVE };
+            let preference = preference.map_or(String::new(), |(z, _)| z.to_string());
+            [arch, error, latency, source.to_owned(), front.contains(&place).to_string(), preference]
         });
         csv_of(&FRONT, rows)
+    }
+
+    /// The front, and the networks of the fan that are not on it, from the fastest.
+    fn listed(&self, front: &[usize]) -> Vec<usize> {
+        let mut places = front.to_vec();
+        places.extend(self.swept().into_iter().filter(|place| !front.contains(place)));
+        let latency = |place: usize| self.tabular.rows()[place].latency_ms;
+        places.sort_by(|&a, &b| latency(a).total_cmp(&latency(b)));
+        places
+    }
+
+    /// The places of the networks of the fan.
+    fn swept(&self) -> Vec<usize> {
+        self.fan.map_or_else(Vec::new, |fan| fan.networks.iter().map(|(_, place)| *place).collect())
+    }
+
+    /// `fan.csv`, and every network that `front.csv` lists.
+    fn write_fan(&self, fan: &Fan, front: &[usize]) -> Result<(), TabularJobError> {
+        let looks = fan.looks.iter().map(|FanLook { evaluations, networks, share }| {
+            [evaluations.to_string(), networks.to_string(), share.to_string()]
+        });
+        write(&self.folder.fan(), csv_of(&FAN, looks).as_bytes())?;
+        let looks: Vec<[f64; 2]> = fan.looks.iter().map(|look| [look.evaluations as f64, look.share]).collect();
+        let read: Vec<[f64; 2]> =
+            self.evaluations.iter().map(|evaluation| [evaluation.rows_read as f64, evaluation.share]).collect();
+        let picture = plot::fan_svg(&looks, &read);
+        for name in ["fan.svg", "fan.png"] {
+            plot::write(&self.folder.plots().join(name), &picture)?;
+        }
+        let network = |place: usize| {
+            let row = &self.tabular.rows()[place];
+            Ok::<_, TabularJobError>(self.job.space.derive_benchmark(&row.architecture)?.named(&row.arch))
+        };
+        let networks = self.listed(front).into_iter().map(network).collect::<Result<Vec<_>, _>>()?;
+        write_networks(self.folder.path(), &networks)?;
+        Ok(())
+    }
+
+    /// What casts doubt on the fan, a sentence each.
+    fn doubts(&self, fan: &Fan, front: &[usize]) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if fan.restarts > 0 {
+            doubts.push(format!(
+                "the fan had collapsed {} times to fewer than {LEAST_FAN} networks and was restarted from what had been read",
+                fan.restarts
+            ));
+        }
+        if fan.networks.len() < LEAST_FAN {
+            doubts.push(format!(
+                "the fan has collapsed: {} different networks over {SWEEP} preferences; the front of what was read has {}",
+                fan.networks.len(),
+                front.len()
+            ));
+        }
+        let own = self.tabular.front(&self.swept());
+        for pair in own.windows(2) {
+            let [fast, slow] = [pair[0], pair[1]].map(|place| &self.tabular.rows()[place]);
+            let is_between = |place: &&usize| {
+                let latency = self.tabular.rows()[**place].latency_ms;
+                fast.latency_ms < latency && latency < slow.latency_ms
+            };
+            let between = front.iter().filter(is_between).count();
+            if between >= GAP && 2 * between > front.len() {
+                doubts.push(format!(
+                    "the fan has lost a part of the front: no network of it lies between {} ms (`{}`) and {} ms (`{}`), where \
+                     the search has read {between} better ones; front.csv has them",
+                    fast.latency_ms, fast.arch, slow.latency_ms, slow.arch
+                ));
+            }
+        }
+        doubts
     }
 
     fn row(&self, place: usize) -> [String; 3] {
@@ -276,7 +368,7 @@ impl Run<'_> {
         Ok(estimate)
     }
 
-    fn found(&self, last: &Evaluation, front: usize) -> TableSearch {
+    fn found(&self, last: &Evaluation, front: &[usize]) -> TableSearch {
         let exact = self.tabular.exact();
         TableSearch {
             file: self.request.table.display().to_string(),
@@ -286,12 +378,19 @@ impl Run<'_> {
             limit: self.request.evaluations,
             evaluations: self.evaluations.len(),
             rows_read: last.rows_read,
-            front,
+            front: front.len(),
             reference_error: exact.reference.error,
             reference_latency_ms: exact.reference.latency_ms,
             reference_margin: exact.margin,
             hypervolume: last.share * exact.hypervolume,
             hypervolume_share: last.share,
+            fan: self.fan.map(|fan| FanFound {
+                preferences: SWEEP,
+                networks: fan.networks.len(),
+                on_front: fan.networks.iter().filter(|(_, place)| front.contains(place)).count(),
+                hypervolume_share: self.tabular.share(&self.swept()),
+                restarts: fan.restarts,
+            }),
         }
     }
 

@@ -291,7 +291,7 @@ fn a_set_that_fits_nothing_says_so() {
 #[test]
 fn an_error_that_a_set_makes_names_it_and_no_line_of_a_text_that_nobody_wrote() {
     let message = |set: &[&str]| parse(SMALL, set).unwrap_err().to_string();
-    let unknown = "unknown field `lamda`, expected one of lambda, beta, cost, sums, lookup-table, \
+    let unknown = "unknown field `lamda`, expected one of lambda, preference, beta, cost, sums, lookup-table, \
                    latency, hardware-batch, form, weights, targets, penalty";
     assert_eq!(message(&["objective.lamda=2"]), format!("--set objective.lamda=2: {unknown}"));
     let range = "lambda must lie in 0..=1000000000, got -2";

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{AccuracyFrom, ParetoError, Point};
-use crate::record::{RunFolder, Summary, read_json};
+use crate::record::{RecordError, RunFolder, Summary, read_json};
 use crate::units::Bytes;
 
 /// What was found in run folders.
@@ -33,7 +33,7 @@ pub struct Runs {
 /// are several; [`ParetoError::NoPoints`] where nothing is left.
 pub fn points_of_runs(folders: &[PathBuf]) -> Result<Runs, ParetoError> {
     let mut warnings = Vec::new();
-    let mut found: Vec<(Point, Summary)> = Vec::new();
+    let mut found: Vec<(Vec<Point>, Summary)> = Vec::new();
     let mut seen = BTreeSet::new();
     let mut errors = Vec::new();
     for folder in folders {
@@ -56,13 +56,16 @@ pub fn points_of_runs(folders: &[PathBuf]) -> Result<Runs, ParetoError> {
     }
     let left_out = seen.len() - found.len();
     warnings.extend(unfair(&found));
-    let mut points: Vec<Point> = found.into_iter().map(|(point, _)| point).collect();
+    if found.iter().filter(|(points, _)| points.len() > 1).count() > 1 {
+        found.iter_mut().for_each(|(points, _)| name_by_seed(points));
+    }
+    let mut points: Vec<Point> = found.into_iter().flat_map(|(points, _)| points).collect();
     tell_apart(&mut points);
     Ok(Runs { points, warnings, left_out })
 }
 
-/// The point of one run, or why it has none.
-fn point_of_run(folder: &Path) -> Result<Result<(Point, Summary), &'static str>, ParetoError> {
+/// The point of one run, or the points of its fan, or why it has none.
+fn point_of_run(folder: &Path) -> Result<Result<(Vec<Point>, Summary), &'static str>, ParetoError> {
     let (name, folder) = (folder, RunFolder::open(folder)?);
     let Some(summary) = folder.read_summary()? else {
         return Ok(Err("it has no summary.json, so its run has not ended"));
@@ -100,7 +103,48 @@ fn point_of_run(folder: &Path) -> Result<Result<(Point, Summary), &'static str>,
         ..Point::new(&summary.name, &summary.accelerator, [1.0 - accuracy, summary.latency_ms])
     };
     point.check()?;
-    Ok(Ok((point, summary)))
+    let is_fan = summary.table.as_ref().is_some_and(|table| table.fan.is_some());
+    let points = if is_fan { points_of_fan(&folder, &point)? } else { vec![point] };
+    Ok(Ok((points, summary)))
+}
+
+/// A row of `front.csv`, as far as it is read.
+#[derive(Debug, Deserialize)]
+struct Swept {
+    arch: String,
+    error: f64,
+    latency_ms: f64,
+}
+
+/// Every network of a search for a whole front, on the accelerator and of the run of `most_accurate`.
+fn points_of_fan(folder: &RunFolder, most_accurate: &Point) -> Result<Vec<Point>, ParetoError> {
+    let path = folder.front();
+    let bytes = std::fs::read(&path).map_err(|source| RecordError::read(&path, source))?;
+    let mut reader = ::csv::Reader::from_reader(&bytes[..]);
+    let mut points = Vec::new();
+    for row in reader.deserialize() {
+        let Swept { arch, error, latency_ms } = row.map_err(|source| RecordError::read(&path, source.into()))?;
+        let objectives = [error, latency_ms];
+        let is_same = objectives == [most_accurate.error, most_accurate.latency_ms];
+        let known =
+            if is_same { most_accurate.clone() } else { Point::new("", &most_accurate.accelerator, objectives) };
+        let Point { method, seed, accuracy_from, .. } = most_accurate.clone();
+        // The folder is that of one network among many.
+        points.push(Point { name: arch, error, method, seed, accuracy_from, run: None, seconds: None, ..known });
+    }
+    points.iter().try_for_each(Point::check)?;
+    Ok(points)
+}
+
+/// Fans of several runs may have networks in common: their names end with the seed then.
+fn name_by_seed(points: &mut [Point]) {
+    if let [_, _, ..] = points {
+        for point in points {
+            if let Some(seed) = point.seed {
+                point.name = format!("{}-s{seed}", point.name);
+            }
+        }
+    }
 }
 
 /// What of `estimate.json` the summary does not hold.
@@ -142,7 +186,9 @@ fn lengthen_shared(points: &mut [Point], longer: impl Fn(&Point) -> Option<Strin
 }
 
 /// What makes the points of one front differ in more than their networks.
-fn unfair(runs: &[(Point, Summary)]) -> Vec<String> {
+fn unfair(runs: &[(Vec<Point>, Summary)]) -> Vec<String> {
+    let runs: Vec<(&Point, &Summary)> =
+        runs.iter().filter_map(|(points, summary)| Some((points.first()?, summary))).collect();
     let kinds: BTreeSet<String> = runs.iter().map(|(point, _)| point.accuracy_from.to_string()).collect();
     let data: BTreeSet<String> = runs.iter().filter_map(|(_, summary)| summary.data.clone()).collect();
     let timing: BTreeSet<String> = runs.iter().filter_map(|(_, summary)| summary.timing.clone()).collect();

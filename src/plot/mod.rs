@@ -35,7 +35,7 @@ pub use history::history_svg;
 pub use measured::{Staircase, measured_svg, staircase_svg};
 pub use network::{network_dot, network_svg};
 pub use operators::operators_svg;
-pub use progress::hypervolume_svg;
+pub use progress::{fan_svg, hypervolume_svg};
 pub use roofline::{Roof, RoofPoint, roofline_svg};
 pub use widths::widths_svg;
 

@@ -110,6 +110,37 @@ fn legend(canvas: &Canvas<'_>, curve: &Curve, number: usize, stroke: Stroke) {
     canvas.text(&text, [left + 46.0 + text_width(&name, Size::Normal), y], look);
 }
 
+/// How the fan of a search over preferences came to be: its share of the exact hypervolume against the different rows read,
+/// beside that of everything read. Both are pairs of rows and a share from 0 to 1.
+#[must_use]
+pub fn fan_svg(fan: &[[f64; 2]], read: &[[f64; 2]]) -> String {
+    let curves = [("fan: the likeliest networks over a sweep of preferences", fan), ("everything read", read)];
+    let height = PANEL[1][1] + 60.0 + LINE * curves.len() as f64;
+    drawing([WIDTH, height], |canvas| {
+        let title = Look { size: Size::Title, anchor: Anchor::Left, colour: INK };
+        canvas.text("Fan over the search", [PANEL[0][0], 24.0], title);
+        let most = curves.iter().flat_map(|(_, points)| points.iter()).map(|[rows, _]| *rows).fold(1.0, f64::max);
+        let panel = Panel {
+            corners: PANEL,
+            x: Axis::between(0.0, 1.03 * most, 8),
+            y: Axis::between(0.0, 104.0, 6).ticks_up_to(100.0),
+        };
+        panel.frame(canvas, Some("different rows read"), Some("share of the exact hypervolume (%)"));
+        for (number, (name, points)) in curves.iter().enumerate() {
+            let stroke = Stroke { colour: colour(number), width: 1.8, dash: Dash::Solid };
+            let line: Vec<[f64; 2]> = points.iter().map(|[rows, share]| panel.place(*rows, 100.0 * share)).collect();
+            if line.len() > 1 {
+                canvas.line(&line, stroke);
+            }
+            let y = PANEL[1][1] + 58.0 + LINE * number as f64;
+            canvas.line(&[[PANEL[0][0], y], [PANEL[0][0] + 26.0, y]], stroke);
+            let last = points.last().map_or(0.0, |[_, share]| 100.0 * share);
+            let text = format!("{name}, {last:.2} % at the end");
+            canvas.text(&text, [PANEL[0][0] + 34.0, y], Look { size: Size::Normal, anchor: Anchor::Left, colour: INK });
+        }
+    })
+}
+
 /// The largest unit of which there are at least two, and its seconds.
 fn unit_of(seconds: f64) -> (&'static str, f64) {
     let units = [("hours", 3600.0), ("minutes", 60.0)];

@@ -188,6 +188,14 @@ fn the_hypervolume_grows_with_the_time_of_the_runs() {
 }
 
 #[test]
+fn a_fan_is_drawn_beside_what_was_read() {
+    let curve = |scale: f64| (1..40).map(|i| [f64::from(i), scale * (1.0 - 0.9f64.powi(i))]).collect::<Vec<_>>();
+    let svg = drawn("fan", fan_svg(&curve(0.9), &curve(1.0)));
+    assert!(svg.contains("different rows read") && svg.contains("everything read, 98.36 % at the end"));
+    drawn("fan-none", fan_svg(&[], &[]));
+}
+
+#[test]
 fn one_point_and_equal_points_are_drawn() {
     let one = vec![point("demo", "tpu-v1", [0.08, 0.012])];
     let reference = Some(Reference { error: 0.5, latency_ms: 1.0 });

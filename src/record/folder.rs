@@ -14,7 +14,7 @@ pub(super) const MARKS: [&str; 3] = ["spec.yaml", "history.jsonl", "summary.json
 pub const ACCELERATOR: &str = "accelerator.yaml";
 
 /// What else a run writes; with [`MARKS`] all that `--force` takes away.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 14] = [
     ACCELERATOR,
     "environment.json",
     "checkpoint",
@@ -26,6 +26,8 @@ const PARTS: [&str; 12] = [
     "report.html",
     "front.csv",
     "evaluations.csv",
+    "fan.csv",
+    "networks",
     "rank-check.json",
 ];
 
@@ -174,6 +176,12 @@ impl RunFolder {
     #[must_use]
     pub fn evaluations(&self) -> PathBuf {
         self.path.join("evaluations.csv")
+    }
+
+    /// `fan.csv`: how the fan of a search over preferences came to be.
+    #[must_use]
+    pub fn fan(&self) -> PathBuf {
+        self.path.join("fan.csv")
     }
 
     /// `rank-check.json`: a [`RankCheck`](super::RankCheck), where it was asked for.

@@ -34,7 +34,7 @@ pub use host::free_memory;
 pub use nullable::number as nullable_number;
 pub use rank::{RankCheck, RankCorrelation, RankNetwork, RankStage, RankSummary};
 pub use rollback::{Place, Rollback};
-pub use summary::{Accuracy, INTERRUPTED, Summary, TableSearch};
+pub use summary::{Accuracy, FanFound, INTERRUPTED, Summary, TableSearch};
 pub use target::{HardTarget, Relation, TargetEpoch, TargetResult};
 
 /// Why a run folder or a file in it could not be read or written.

@@ -139,6 +139,24 @@ pub struct TableSearch {
     pub hypervolume: f64,
     /// The same over that of the whole table.
     pub hypervolume_share: f64,
+    /// The fan of a search over preferences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fan: Option<FanFound>,
+}
+
+/// The likeliest networks over a sweep of preferences.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FanFound {
+    /// Preferences of the sweep.
+    pub preferences: u32,
+    /// Different networks.
+    pub networks: usize,
+    /// Those of them that nothing that was read dominates.
+    pub on_front: usize,
+    /// Their hypervolume alone over that of the whole table.
+    pub hypervolume_share: f64,
+    /// How often the fan had collapsed and was restarted from what had been read.
+    pub restarts: u32,
 }
 
 /// Accuracies, fractions of the images; nothing where it was not measured.

@@ -13,6 +13,7 @@ mod lagrangian;
 pub mod methods;
 mod objective;
 mod paths;
+pub mod preference;
 mod rank;
 pub mod repair;
 mod sample;
@@ -31,8 +32,8 @@ pub use rank::uniform;
 pub use sample::{Draw, Temperature};
 pub(crate) use sample::{Purpose, stream, uniform as unit};
 pub use settings::{
-    CostFile, Initial, LatencyUnit, ObjectiveFile, OperatorStageFile, Schedule, SearchFile, Settings, SettingsError,
-    StageSettings, SumsFile, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
+    CostFile, Initial, LatencyUnit, ObjectiveFile, ObjectiveForms, OperatorStageFile, Schedule, SearchFile, Settings,
+    SettingsError, StageSettings, SumsFile, TemperatureFile, WeightSettings, WeightsFile, WidthStageFile,
 };
 pub use task::{At, Choices, Elastic, EpochReport, Stage, TaskGradient, TaskLoss, TaskSlopes};
 

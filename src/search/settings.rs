@@ -1,7 +1,11 @@
 //! Settings of a search: as written, and as meant.
 
+use std::fmt;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::adam::AdamConfig;
 use super::allocation::{AllocationSettings, DynamicFile, Masks, PolicyFile};
@@ -9,6 +13,7 @@ use super::goals::{self, Form, PenaltyFile, PricesFile, TargetsFile};
 use super::lagrangian::Penalty;
 use super::methods::{DartsFile, EvolutionFile, Method, MethodFile, Nsga2File, RandomFile, SynflowFile};
 use super::paths::{Paths, PathsFile};
+use super::preference::{PreferenceFile, PreferenceSettings};
 use super::sample::Temperature;
 use crate::accel::Accelerator;
 use crate::cost::{CostKind, Metric, Sums};
@@ -23,9 +28,14 @@ pub type SettingsError = LoadError;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ObjectiveFile {
-    /// Weight of latency, 0 or more.
-    #[schemars(with = "f64", range(min = 0.0))]
-    pub lambda: Spanned<f64>,
+    /// Weight of latency, 0 or more; needed unless `preference` is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>", range(min = 0.0))]
+    pub lambda: Option<Spanned<f64>>,
+    /// One search for the whole front of error and latency, in the place of weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<PreferenceFile>")]
+    pub preference: Option<Spanned<PreferenceFile>>,
     /// Weight of utilization, 0 or more.
     #[serde(default = "nought")]
     #[schemars(with = "f64", range(min = 0.0))]
@@ -62,6 +72,103 @@ pub struct ObjectiveFile {
 }
 
 impl ObjectiveFile {
+    /// Where it stands, as far as a key of it is known.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match (&self.lambda, &self.preference) {
+            (Some(lambda), _) => Place::of(lambda),
+            (None, Some(preference)) => Place::of(preference),
+            (None, None) => Place::of(&self.beta),
+        }
+    }
+
+    /// The weight of latency, 0 of a preference search; that one of both is there.
+    fn lambda(&self, ranges: &Ranges<'_>, most: f64) -> Result<f64, LoadError> {
+        match (&self.lambda, &self.preference) {
+            (Some(lambda), None) => ranges.number("lambda", lambda, 0.0, most),
+            (None, Some(_)) => Ok(0.0),
+            (Some(lambda), Some(_)) => {
+                let reason = "objective: `preference` searches the front of error and latency for every weight at once: leave \
+                              out `lambda`";
+                Err(Place::of(lambda).reject(ranges.origin, reason))
+            }
+            (None, None) => {
+                Err(self.place().reject(ranges.origin, "objective: missing field `lambda`, or `preference`"))
+            }
+        }
+    }
+
+    /// The preference search that is meant; that nothing beside it is asked that it has no place for.
+    fn preference(&self, ranges: &Ranges<'_>, method: Method) -> Result<Option<PreferenceSettings>, LoadError> {
+        let Some(file) = &self.preference else { return Ok(None) };
+        let others = [
+            ("beta", self.beta.value != 0.0),
+            ("cost", self.cost != CostFile::Expected),
+            ("sums", self.sums != SumsFile::Network),
+            ("form", self.form != Form::Linear),
+            ("weights", !self.weights.is_empty()),
+            ("targets", !self.targets.is_empty()),
+        ];
+        if let Some((name, _)) = others.into_iter().find(|(_, given)| *given) {
+            let reason = format!("objective: `preference` is of error and latency alone: leave out `{name}`");
+            return Err(Place::of(file).reject(ranges.origin, reason));
+        }
+        if method != Method::Systole {
+            let reason =
+                format!("objective: `preference` is searched by `search.method: systole`, not `{}`", method.name());
+            return Err(Place::of(file).reject(ranges.origin, reason));
+        }
+        file.value.meant(ranges).map(Some)
+    }
+
+    /// As a mapping, or the one word `preference`, which has every default.
+    ///
+    /// # Errors
+    /// What the deserializer says of any other form.
+    pub fn or_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MappingOrWord;
+
+        impl<'de> Visitor<'de> for MappingOrWord {
+            type Value = ObjectiveFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping, or the word `preference`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<ObjectiveFile, E> {
+                if word == "preference" {
+                    Ok(ObjectiveFile::of_preferences())
+                } else {
+                    Err(E::invalid_value(serde::de::Unexpected::Str(word), &self))
+                }
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<ObjectiveFile, M::Error> {
+                ObjectiveFile::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_any(MappingOrWord)
+    }
+
+    /// That of a preference search with every default.
+    fn of_preferences() -> Self {
+        Self {
+            lambda: None,
+            preference: Some(unplaced(PreferenceFile::default())),
+            beta: nought(),
+            cost: CostFile::default(),
+            sums: SumsFile::default(),
+            lookup_table: None,
+            latency: LatencyUnit::default(),
+            hardware_batch: one(),
+            form: Form::default(),
+            weights: PricesFile::default(),
+            targets: TargetsFile::default(),
+            penalty: PenaltyFile::default(),
+        }
+    }
+
     /// That `accelerator` says what each metric that is priced or bounded takes; `origin` names the text in errors.
     ///
     /// # Errors
@@ -69,6 +176,24 @@ impl ObjectiveFile {
     pub fn is_known(&self, accelerator: &Accelerator, origin: &str) -> Result<(), LoadError> {
         goals::are_known((&self.weights, &self.targets), accelerator, origin)
     }
+}
+
+/// The forms of an objective, for the schema.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum ObjectiveForms {
+    /// One search for the whole front, with every default.
+    Word(ObjectiveWord),
+    /// Keys.
+    Mapping(Box<ObjectiveFile>),
+}
+
+/// The one word that an objective may be.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub enum ObjectiveWord {
+    /// One search for the whole front.
+    Preference,
 }
 
 /// Names of the costs.
@@ -399,8 +524,10 @@ pub struct Settings {
     pub temperature: Temperature,
     /// Optimizer of the weights.
     pub weights: WeightSettings,
-    /// Weight of latency.
+    /// Weight of latency; 0 of a preference search.
     pub lambda: f64,
+    /// One search for the whole front.
+    pub preference: Option<PreferenceSettings>,
     /// Weight of utilization.
     pub beta: f64,
     /// What latency is measured in.
@@ -482,7 +609,8 @@ impl SearchFile {
             adam: AdamConfig::new(ranges.number("learning-rate", &self.learning_rate, 1e-9, 10.0)?),
             temperature: self.temperature.meant(&ranges)?,
             weights: self.weights.meant(&ranges)?,
-            lambda: ranges.number("lambda", &objective.lambda, 0.0, most)?,
+            lambda: objective.lambda(&ranges, most)?,
+            preference: objective.preference(&ranges, method)?,
             beta: ranges.number("beta", &objective.beta, 0.0, most)?,
             latency: objective.latency,
             memory_limit: self.memory_limit_mib.as_ref().map(|limit| memory_limit(&ranges, limit)).transpose()?,

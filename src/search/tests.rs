@@ -182,6 +182,7 @@ pub(super) fn small() -> Space {
 
 fn settings(seed: u64) -> Settings {
     Settings {
+        preference: None,
         method: methods::Method::Systole,
         seed,
         operators: None,

@@ -123,6 +123,12 @@ pub enum SweepError {
         "search.method: nsga-2 searches the table of a benchmark alone: give --table FILE.csv --evaluations N, or take evolution"
     )]
     TableAlone,
+    /// A search for the whole front on images.
+    #[error(
+        "objective: preference searches the table of a benchmark alone: give --table FILE.csv --evaluations N, or `lambda` in the \
+         place of `preference`"
+    )]
+    PreferenceAlone,
     /// A method that cannot search a table.
     #[error(transparent)]
     Method(Box<TabularError>),

@@ -208,6 +208,9 @@ fn searchable(job: &Job, table: bool) -> Result<(), SweepError> {
     if let Method::Nsga2 { .. } = job.settings.method {
         return Err(SweepError::TableAlone);
     }
+    if job.settings.preference.is_some() {
+        return Err(SweepError::PreferenceAlone);
+    }
     let space = &job.space;
     if space.input.dims() == IMAGE.as_slice() && space.classes == CLASSES {
         return Ok(());

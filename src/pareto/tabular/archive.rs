@@ -37,6 +37,11 @@ impl Archive {
         hypervolume_2(&points, &OBJECTIVES, [reference.error, reference.latency_ms])
     }
 
+    /// Error and latency of each member.
+    pub(super) fn objectives(&self) -> impl Iterator<Item = [f64; 2]> + Clone {
+        self.members.iter().map(|(_, objectives)| *objectives)
+    }
+
     /// The scale of the front.
     pub(super) fn scale(&self) -> Scale {
         let values = |i: usize| self.members.iter().map(move |(_, objectives)| objectives[i]);

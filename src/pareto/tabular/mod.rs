@@ -9,13 +9,15 @@
 //! | `random` | rows in random order, none twice |
 //! | `evolution` | regularised evolution (Real et al. 2019); parents by a random weight of error and latency, none twice |
 //! | `nsga-2` | NSGA-II (Deb et al. 2002), none twice |
-//! | `systole` | the gradient search of this project, one after the other for several weights of error and latency |
+//! | `systole` | the gradient search of this project, one after the other for several weights of error and latency; under
+//! `objective: preference` one search for all weights, which remembers what it read and does not look it up again |
 //!
 //! Equal seeds read equal rows in equal order, so a search that was stopped is repeated rather than resumed.
 
 mod archive;
 mod evolution;
 mod nsga2;
+mod preference;
 mod random;
 mod reader;
 mod weighted;
@@ -32,6 +34,7 @@ use crate::search::Settings;
 use crate::search::methods::Method;
 use crate::space::{Architecture, DeriveError, Space, StringError};
 
+pub use preference::{Fan, FanLook};
 pub use reader::{Evaluation, Reader, Stopped, Watch};
 
 /// How far beyond the exact front's worst values the reference of a share lies unless it is given, in its ranges.
@@ -223,6 +226,14 @@ impl Tabular {
         self.exact
     }
 
+    /// The hypervolume of the rows at `places` over that of all rows.
+    #[must_use]
+    pub fn share(&self, places: &[usize]) -> f64 {
+        let vectors: Vec<[f64; 2]> = places.iter().map(|&place| self.rows[place].objectives()).collect();
+        let Reference { error, latency_ms } = self.exact.reference;
+        hypervolume_2(&vectors, &OBJECTIVES, [error, latency_ms]) / self.exact.hypervolume
+    }
+
     /// The rows on the front of `places`, from the fastest; of equal ones the first in the table.
     #[must_use]
     pub fn front(&self, places: &[usize]) -> Vec<usize> {
@@ -283,11 +294,12 @@ pub fn search(
     settings: &Settings,
 ) -> Result<Stopped, TabularError> {
     takes(settings.method)?;
-    let ended = match settings.method {
-        Method::Random { .. } => random::search(reader, settings.seed),
-        Method::Evolution(evolution) => evolution::search(reader, space, settings.seed, evolution),
-        Method::Nsga2 { population } => nsga2::search(reader, space, settings.seed, population as usize),
-        Method::Systole | Method::Darts { .. } | Method::Gdas | Method::Synflow { .. } => {
+    let ended = match (settings.method, settings.preference) {
+        (Method::Random { .. }, _) => random::search(reader, settings.seed),
+        (Method::Evolution(evolution), _) => evolution::search(reader, space, settings.seed, evolution),
+        (Method::Nsga2 { population }, _) => nsga2::search(reader, space, settings.seed, population as usize),
+        (Method::Systole, Some(preference)) => preference::search(reader, space, settings, preference),
+        (Method::Systole | Method::Darts { .. } | Method::Gdas | Method::Synflow { .. }, _) => {
             let cost = CostModel::new(space, target, CostKind::Expected)?;
             weighted::search(reader, space, &cost, settings)
         }

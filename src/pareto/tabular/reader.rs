@@ -1,7 +1,7 @@
 //! Who reads the table, and counts.
 
 use super::archive::Archive;
-use super::{Row, Tabular};
+use super::{Fan, Row, Tabular};
 use crate::space::Architecture;
 
 /// Why a search read no further.
@@ -58,6 +58,7 @@ pub struct Reader<'a> {
     evaluations: Vec<Evaluation>,
     read: Vec<bool>,
     archive: Archive,
+    fan: Option<Fan>,
 }
 
 impl std::fmt::Debug for Reader<'_> {
@@ -70,13 +71,31 @@ impl<'a> Reader<'a> {
     /// A reader of `table` that makes `limit` evaluations at most.
     pub fn new(table: &'a Tabular, limit: u32, watch: &'a mut dyn Watch) -> Self {
         let read = vec![false; table.rows().len()];
-        Self { table, limit: limit as usize, watch, evaluations: Vec::new(), read, archive: Archive::default() }
+        Self {
+            table,
+            limit: limit as usize,
+            watch,
+            evaluations: Vec::new(),
+            read,
+            archive: Archive::default(),
+            fan: None,
+        }
     }
 
     /// What was read, in order.
     #[must_use]
     pub fn evaluations(&self) -> &[Evaluation] {
         &self.evaluations
+    }
+
+    /// The networks of a sweep over preferences, where the search has one.
+    #[must_use]
+    pub fn fan(&self) -> Option<&Fan> {
+        self.fan.as_ref()
+    }
+
+    pub(super) fn keep(&mut self, fan: Fan) {
+        self.fan = Some(fan);
     }
 
     /// The table.

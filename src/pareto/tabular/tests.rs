@@ -67,6 +67,52 @@ const METHODS: [Method; 4] = [
     Method::Systole,
 ];
 
+fn preference(seed: u64) -> Settings {
+    let objective: ObjectiveFile = load::parse("preference: {}", "objective").unwrap();
+    let search: SearchFile = load::parse("operators: { epochs: 1 }", "search").unwrap();
+    search.settings(&objective, seed, "search").unwrap()
+}
+
+fn fan_of(tabular: &Tabular, seed: u64, limit: u32, stop: usize) -> (Stopped, Vec<Evaluation>, Fan) {
+    let accelerator = accelerator();
+    let target = Target { accelerator: &accelerator, timing: Timing::Ideal, batch: 1 };
+    let mut watch = After(stop);
+    let mut reader = Reader::new(tabular, limit, &mut watch);
+    let stopped = search(&mut reader, &space(), &target, &preference(seed)).unwrap();
+    (stopped, reader.evaluations().to_vec(), reader.fan().unwrap().clone())
+}
+
+#[test]
+fn one_search_over_preferences_ends_with_a_fan_of_rows_that_it_read() {
+    let tabular = tabular();
+    let (stopped, evaluations, fan) = fan_of(&tabular, 1, 120, usize::MAX);
+    assert_eq!(stopped, Stopped::Done);
+    assert!(evaluations.len() <= 120);
+    let places: Vec<usize> = evaluations.iter().map(|evaluation| evaluation.place).collect();
+    assert!(evaluations.iter().enumerate().all(|(number, one)| one.rows_read == number + 1), "no row is read twice");
+    assert!(fan.networks.len() >= 4 && fan.networks.iter().all(|(_, place)| places.contains(place)), "{fan:?}");
+    assert!(fan.networks.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    let latency = |place: usize| tabular.rows()[place].latency_ms;
+    let (first, last) = (fan.networks[0].1, fan.networks[fan.networks.len() - 1].1);
+    assert!(latency(first) > latency(last), "error alone is slow, latency alone is fast");
+    let own: Vec<usize> = fan.networks.iter().map(|(_, place)| *place).collect();
+    assert_eq!(fan.looks.last().unwrap().share, tabular.share(&own));
+    assert_eq!(fan_of(&tabular, 1, 120, usize::MAX).1, evaluations, "equal seeds read equal rows");
+    assert_ne!(fan_of(&tabular, 2, 120, usize::MAX).1, evaluations);
+}
+
+#[test]
+fn a_search_over_preferences_that_is_stopped_has_the_fan_of_what_it_read() {
+    let tabular = tabular();
+    let (stopped, evaluations, fan) = fan_of(&tabular, 1, 120, 50);
+    assert_eq!((stopped, evaluations.len()), (Stopped::Interrupted, 50));
+    let places: Vec<usize> = evaluations.iter().map(|evaluation| evaluation.place).collect();
+    assert!(fan.networks.iter().all(|(_, place)| places.contains(place)));
+    // Fewer look-ups than it starts with are no error either.
+    let (stopped, evaluations, _) = fan_of(&tabular, 1, 1, usize::MAX);
+    assert!(matches!(stopped, Stopped::Done | Stopped::Limit) && evaluations.len() == 1);
+}
+
 /// Stops after so many evaluations.
 struct After(usize);
 

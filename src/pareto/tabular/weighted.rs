@@ -93,6 +93,7 @@ fn of_weight(settings: &Settings, scale: &Scale, weight: f64, seed: u64) -> Sett
         allocation: None,
         weight_steps: 1,
         lambda: weight / scale.range[1],
+        preference: None,
         beta: 0.0,
         latency: LatencyUnit::Milliseconds,
         form: Form::Linear,
