@@ -1142,7 +1142,7 @@ mod check {
             (&[("objective: { lambda: 0.1, beta: 0.1 }\n", "")], "32:1: missing field `objective`"),
             (
                 &[("lambda: 0.1", "lamda: 0.1")],
-                "28:14: unknown field `lamda`, expected one of lambda, beta, cost, sums, lookup-table, \
+                "28:14: unknown field `lamda`, expected one of lambda, preference, beta, cost, sums, lookup-table, \
                  latency, hardware-batch, form, weights, targets, penalty",
             ),
             (&[("  batch: 64\n", "  batch: 64\n  batch: 32\n")], "33:3: duplicate mapping key: batch"),
