@@ -134,7 +134,7 @@ def ridge(options, side, seed, first=32, batch=8, penalty=1e-2):
         predicted[read] = values
         wanted = [place for place in front(predicted, latencies) if not is_read[place]]
         if not wanted:
-            wanted = [next(place for place in order if not is_read[place])]
+            wanted = [place for place in order if not is_read[place]][:batch]
         for place in draws.sample(wanted, min(batch, len(wanted), options.evaluations - len(read))):
             look(place)
     return points

@@ -25,7 +25,7 @@ pub fn write_report(
         runs.iter().map(|run| Details::of_run(Path::new(run), pictured)).collect();
     let title = match points().collect::<Vec<&Point>>()[..] {
         [only] => only.name.clone(),
-        _ => "Accuracy and latency".to_owned(),
+        _ => heading(fronts),
     };
     let report = Report { title, lead: lead(fronts), fronts, details: details?, networks, notes: notes.to_vec() };
     record::write(path, report.html().as_bytes())
@@ -50,6 +50,13 @@ pub fn write_run_report(folder: &RunFolder) -> Result<(), RecordError> {
     let details = vec![details];
     let report = Report { title: key, lead, fronts: &fronts, details, networks: None, notes: Vec::new() };
     record::write(&folder.report(), report.html().as_bytes())
+}
+
+fn heading(fronts: &[Front]) -> String {
+    match fronts.first().map(Front::objectives).filter(|objectives| !objectives.is_default()) {
+        Some(objectives) => format!("Front of {objectives}"),
+        None => "Accuracy and latency".to_owned(),
+    }
 }
 
 fn lead(fronts: &[Front]) -> String {
