@@ -124,6 +124,14 @@ impl Known {
             spent.entry(stage).or_default().add(more);
         }
         let summary: Option<Summary> = folder.read_summary().ok().flatten();
+        let finished = summary.as_ref().filter(|summary| summary.is_finished());
+        // A search against a table has no history; where it was stopped it starts anew.
+        if let Some((table, seconds)) =
+            finished.and_then(|summary| Some((summary.table.as_ref()?, summary.search_seconds)))
+            && seconds.is_finite()
+        {
+            spent.entry(Stage::Candidates).or_default().add(Spent { units: table.limit.into(), seconds });
+        }
         let measured = summary.as_ref().map(|summary| summary.peak_memory_bytes).filter(|bytes| bytes.0 > 0);
         let on = read_json::<Environment>(&folder.environment()).ok().map(|environment| On {
             peak: environment.memory.map(|memory| memory.peak_bytes).or(measured),
@@ -242,6 +250,33 @@ mod tests {
 
     fn units(work: &Work) -> Vec<(Stage, u64)> {
         work.units().iter().map(|(stage, units)| (*stage, *units)).collect()
+    }
+
+    #[test]
+    fn searches_of_a_table_take_what_those_before_took() {
+        let above = tempfile::tempdir().unwrap();
+        let run = |name: &str, reason: &str| {
+            let folder = above.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            let text = format!(
+                r#"{{"name":"t","seed":0,"stop_reason":"{reason}","search_seconds":3.0,"train_seconds":0.0,
+                "peak_memory_bytes":0,"accuracy":{{"validation":null,"test":0.5}},"accelerator":"tpu-v1","latency_ms":1.0,
+                "mapping_utilization":null,"overall_utilization":0.5,"macs":7,"params":3,"table":{{"file":"t.csv",
+                "column":"mean_acc","rows":9,"fingerprint":"0","limit":600,"evaluations":450,"rows_read":450,"front":2,
+                "reference_error":0.5,"reference_latency_ms":2.0,"reference_margin":0.05,"hypervolume":0.1,
+                "hypervolume_share":0.5}}}}"#
+            );
+            std::fs::write(folder.join("summary.json"), text).unwrap();
+            Known::read(&folder, &Work::of_table(600))
+        };
+        let runs = vec![
+            (0, Work::of_table(600), run("done", "done")),
+            (0, Work::of_table(600), run("stopped", "interrupted")),
+            (1, Work::of_table(1200), Known::default()),
+        ];
+        let forecast = Forecast::new(runs);
+        let left = [0, 1, 2].map(|run| forecast.seconds_left(run));
+        assert_eq!(left, [Some(0.0), Some(3.0), Some(6.0)]);
     }
 
     #[test]
